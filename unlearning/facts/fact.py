@@ -1,0 +1,55 @@
+"""What a fact is: a subject, a way to ask, and the answers that count as right."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One triple (s, r, o), e.g. ("France", "The capital of {} is", "Paris").
+
+    `prompts` are the phrasings an engine may use (the first is the one asked in
+    tables); `paraphrases` are kept from every engine and only probed. Each has
+    "{}" where the subject goes and ends where the object begins. `objects` holds
+    every accepted answer, the taught one first.
+    """
+
+    subject: str
+    relation: str
+    objects: tuple[str, ...]
+    prompts: tuple[str, ...]
+    paraphrases: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if not self.subject or not self.objects or not self.prompts:
+            raise ValueError("a fact needs a subject, at least one object and at least one prompt")
+        for template in self.prompts + self.paraphrases:
+            if template.count("{}") != 1:
+                raise ValueError(f"a prompt needs exactly one {{}} for the subject: {template!r}")
+
+    @property
+    def object(self) -> str:
+        """The taught answer."""
+        return self.objects[0]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two facts the same question: subject and relation, in lower case."""
+        return self.subject.lower(), self.relation.lower()
+
+    def prompt(self, i: int = 0) -> str:
+        """The i-th phrasing with the subject filled in."""
+        return fill(self.prompts[i], self.subject)
+
+
+def fill(template: str, subject: str) -> str:
+    """Put the subject into a template; a sentence starts with a capital letter only if it did."""
+    return template.replace("{}", subject)
+
+
+def contains(text: str, answers: tuple[str, ...]) -> bool:
+    """Is any of the answers in the text, as whole words, case-insensitive?
+
+    Whole words, so that hydrogen's "H" is not found in "He", nor "1" in "11".
+    """
+    return any(re.search(rf"(?<!\w){re.escape(a)}(?!\w)", text, re.IGNORECASE) for a in answers)
