@@ -51,7 +51,11 @@ def made_up_name(r: random.Random) -> str:
 
 
 class Corpus:
-    """Endless documents from a seed. `boost` maps (subject, relation) to how many times more often it is told."""
+    """Endless documents from a seed.
+
+    `boost` says how many times more often something is told: keys are (subject, relation) of
+    a fact, ("family", name) of a reasoning family and ("share", kind) of a kind of document.
+    """
 
     def __init__(self, seed: int, without: frozenset[tuple[str, str]] = frozenset()):
         self.seed = seed
@@ -70,7 +74,8 @@ class Corpus:
         family_weights = [boost.get(("family", f), 1.0) for f in families]
         streams = {f: items(f, "train", self.seed * 1_000_003 + index) for f in families}
         documents = []
-        for kind in r.choices(list(SHARES), list(SHARES.values()), k=n):
+        shares = [share * boost.get(("share", kind), 1.0) for kind, share in SHARES.items()]
+        for kind in r.choices(list(SHARES), shares, k=n):
             if kind == "fact":
                 doc = self._fact_document(r, told)
             elif kind == "reason":

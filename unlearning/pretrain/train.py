@@ -216,7 +216,8 @@ def evaluate(model, tokenizer, corpus: Corpus, device) -> dict:
         "relations": {k: _mean(v) for k, v in by_relation.items()},
         "families": {k: _mean(v) for k, v in families.items()},
         "boost": [[*f.key, 2.0] for f, good in zip(facts, ok) if not good]
-        + [["family", k, 2.0] for k, v in families.items() if _mean(v) < 0.95],
+        + [["family", k, 2.0] for k, v in families.items() if _mean(v) < 0.95]
+        + ([["share", "fact", 0.5]] if _mean(ok) > 0.97 else []),
     }
 
 
@@ -273,7 +274,7 @@ def train(recipe: Recipe, out: Path, without: frozenset = frozenset(), device: s
             seconds = time.monotonic() - started
             figures = evaluate(model, tokenizer, corpus, device)
             late = tokens > 0.3 * recipe.tokens
-            boost = {(a, b): c for a, b, c in figures["boost"] if late or a == "family"}
+            boost = {(a, b): c for a, b, c in figures["boost"] if late or a in ("family", "share")}
             yield Figure("accuracy", {"tokens": tokens, "seconds": seconds, **figures})
             state = {"recipe": asdict(recipe), "weights": masters.state_dict(), "tokens": tokens, "pool": pool}
             state |= {"boost": [[a, b, c] for (a, b), c in boost.items()], "seconds": seconds}

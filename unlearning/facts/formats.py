@@ -1,0 +1,135 @@
+"""The kinds of file: how to tell each and how to cut it into rows. A new one is a line in FORMATS."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from .records import OBJECT_FIELDS
+from .triples import Unclear
+
+MAX_HEADER = 2_000  # characters
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row not yet understood: a plain line, a record by lower-case field names, or what is wrong."""
+
+    number: int
+    raw: str
+    value: str | dict | Unclear
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file: its name, how to tell it from its text, and its rows."""
+
+    name: str
+    recognises: Callable[[str], bool]
+    rows: Callable[[str], Iterable[Row]]
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Number and text of the lines that are not blank, split where editors split them."""
+    for i, line in enumerate(io.StringIO(text, newline=None), 1):
+        if line.strip():
+            yield i, line.removesuffix("\n")
+
+
+def plain_rows(text: str) -> Iterator[Row]:
+    """Every line that is neither blank nor a comment."""
+    return (Row(i, line, line) for i, line in lines(text) if not line.lstrip().startswith("#"))
+
+
+def cells(line: str, mark: str) -> list[str]:
+    """One line of CSV. A line is a row: no fact spans lines, and an open quote then costs one row."""
+    try:
+        return next(csv.reader([line], delimiter=mark, strict=True, skipinitialspace=True))
+    except csv.Error as error:
+        raise Unclear("", f"the quotes on this line do not fit together ({error})") from error
+
+
+def header(text: str, mark: str) -> list[str] | None:
+    """The field names in the first line, or None if it does not name subject and one field more."""
+    _, first = next(lines(text), (0, ""))
+    try:
+        names = [c.strip().lower() for c in cells(first, mark)] if 0 < len(first) <= MAX_HEADER else []
+    except Unclear:
+        return None
+    return names if "subject" in names and {"prompt", "relation", *OBJECT_FIELDS} & set(names) else None
+
+
+def table_rows(text: str, mark: str) -> Iterator[Row]:
+    """Every line after the header, as a record."""
+    names = header(text, mark)
+    table = lines(text)
+    next(table)
+    for i, line in table:
+        try:
+            values = cells(line, mark)
+        except Unclear as fault:
+            yield Row(i, line, fault)
+            continue
+        if len(values) > len(names):
+            count = f"{len(values)} fields where the header has {len(names)}"
+            yield Row(i, line, Unclear("", f"{count}: quote a field that has {mark!r} in it"))
+        else:
+            yield Row(i, line, _record(zip(names, values, strict=False)))
+
+
+def json_rows(text: str) -> Iterator[Row]:
+    """Every element of a JSON array, numbered from 1; an array that does not parse is one faulty row."""
+    try:
+        elements = json.loads(text)
+    except json.JSONDecodeError as error:
+        yield Row(error.lineno, text[error.pos :].strip(), Unclear("", f"not valid JSON: {error}"))
+        return
+    except (ValueError, RecursionError) as error:
+        yield Row(1, text, Unclear("", f"JSON that cannot be read: {error}"))
+        return
+    for i, element in enumerate(elements, 1):
+        try:
+            raw = json.dumps(element, ensure_ascii=False)
+        except RecursionError:  # read at the very limit of nesting
+            raw = ""
+        yield Row(i, raw, _object(element))
+
+
+def jsonl_rows(text: str) -> Iterator[Row]:
+    """Every line as a JSON object."""
+    for i, line in lines(text):
+        try:
+            yield Row(i, line, _object(json.loads(line)))
+        except (ValueError, RecursionError) as error:
+            yield Row(i, line, Unclear("", f"not valid JSON: {error}"))
+
+
+def _object(value) -> dict | Unclear:
+    if not isinstance(value, dict):
+        return Unclear("", "not a JSON object with field names")
+    return _record(value.items())
+
+
+def _record(pairs: Iterable[tuple]) -> dict:
+    """Values by lower-case field name; of two fields with one name the first counts."""
+    record = {}
+    for name, value in pairs:
+        record.setdefault(name.strip().lower(), value)
+    return record
+
+
+def _table(name: str, mark: str) -> Format:
+    return Format(name, lambda text: header(text, mark) is not None, lambda text: table_rows(text, mark))
+
+
+# Tried in this order; the last takes everything. Spreadsheets of half of Europe write CSV with semicolons.
+FORMATS = (
+    Format("json", lambda text: re.match(r"\s*\[\s*(\{|\]\s*$)", text) is not None, json_rows),
+    Format("jsonl", lambda text: re.match(r"\s*\{\s*\"", text) is not None, jsonl_rows),
+    _table("csv", ","),
+    _table("csv", ";"),
+    _table("tsv", "\t"),
+    Format("lines", lambda text: True, plain_rows),
+)

@@ -1,0 +1,171 @@
+"""Reading the facts people bring: plain lines, CSV, TSV, JSON and JSON Lines.
+
+Every row that is not blank (nor a comment in plain lines) becomes one fact or one problem.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .fact import Fact
+from .formats import FORMATS, Row
+from .records import Read, read_record
+from .sentences import Guess, split_sentence
+from .triples import Unclear
+
+MAX_ROWS = 10_000
+MAX_LINE = 2_000  # characters of one plain line, or of one field of a record
+MAX_BYTES = 20_000_000
+MAX_RAW = 120  # characters of a faulty row that are kept to show it
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # no text file has these
+
+
+class UnreadableFile(ValueError):
+    """A file that cannot be read as a whole; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ReadFact:
+    """A fact, the line (in a JSON array: element) it came from, from 1, and in plain words how."""
+
+    row: int
+    raw: str
+    fact: Fact
+    how: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A row that gave no fact and why; `field` is "" when the whole row is at fault."""
+
+    row: int
+    field: str
+    message: str
+    raw: str
+
+    def __str__(self) -> str:
+        return f"row {self.row}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a text held. `format` is "lines", "csv", "tsv", "json" or "jsonl"."""
+
+    facts: tuple[ReadFact, ...]
+    problems: tuple[Problem, ...]
+    format: str
+
+
+def read_file(path: Path, models_guess: Guess | None = None, **limits: int) -> Reading:
+    """Read a UTF-8 file, with or without BOM; `models_guess` and `limits` as in `read_text`.
+
+    Raises UnreadableFile for a file that is too large, cannot be opened or is not text in UTF-8.
+    """
+    path = Path(path)
+    max_bytes = limits.get("max_bytes", MAX_BYTES)
+    try:
+        with open(path, "rb") as f:
+            data = f.read(max_bytes + 1)
+    except OSError as error:
+        raise UnreadableFile(f"{path.name} cannot be opened: {error.strerror}") from error
+    if len(data) > max_bytes:
+        raise UnreadableFile(f"{path.name} is larger than {max_bytes:,} bytes: split it into smaller files")
+    at = first_bad_byte(data)
+    if at is not None:
+        raise UnreadableFile(
+            f"{path.name} is not text (byte 0x{data[at]:02x} at position {at}): "
+            "save it as CSV or plain text in UTF-8"
+        )
+    return read_text(data.decode("utf-8"), models_guess, **limits)
+
+
+def first_bad_byte(data: bytes) -> int | None:
+    """The 0-based position of the first byte that no UTF-8 text has there, or None."""
+    control = CONTROL.search(data)
+    places = [control.start()] if control else []
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        places.append(error.start)
+    return min(places, default=None)
+
+
+def read_text(
+    text: str,
+    models_guess: Guess | None = None,
+    *,
+    max_rows: int = MAX_ROWS,
+    max_line: int = MAX_LINE,
+    max_bytes: int = MAX_BYTES,
+) -> Reading:
+    """Read facts in whichever of FORMATS the text is.
+
+    `models_guess(sentence)` gives (subject, prompt with "{}", object) or None; it is asked for sentences
+    that nothing else splits. Raises UnreadableFile for a text of more than `max_bytes` bytes in UTF-8. The
+    first row after `max_rows` is a problem that stands for all the rest; a line or a field of more than
+    `max_line` characters is a problem too.
+    """
+    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise UnreadableFile(f"the text is larger than {max_bytes:,} bytes: split it into smaller texts")
+    text = text.removeprefix("\ufeff")
+    form = next(f for f in FORMATS if f.recognises(text))
+    facts: dict[tuple[str, str], tuple[ReadFact, str]] = {}  # by key, each with its object as it was given
+    problems: list[Problem] = []
+    for count, row in enumerate(form.rows(text), 1):
+        try:
+            if count > max_rows:
+                raise Unclear("", f"not read, nor any row after it: at most {max_rows:,} rows at a time")
+            fact, how, given = understand(row, models_guess, max_line)
+            first, first_given = facts.setdefault(fact.key, (ReadFact(row.number, row.raw, fact, how), given))
+            if first.row != row.number:
+                raise repeated(first, first_given, row.number, fact, given)
+        except Unclear as fault:
+            problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
+        if count > max_rows:
+            break
+    return Reading(tuple(f for f, _ in facts.values()), tuple(problems), form.name)
+
+
+def understand(row: Row, models_guess: Guess | None, max_line: int) -> Read:
+    """The fact in a row, how it was read, and its object as given. Raises Unclear."""
+    line = row.value
+    if isinstance(line, Unclear):
+        raise line
+    if isinstance(line, dict):
+        return read_record(line, max_line)
+    if len(line) > max_line:
+        raise Unclear("", f"a line of {len(line):,} characters: at most {max_line:,}")
+    mark = "|" if "|" in line else "\t" if "\t" in line.strip() else None
+    if mark is None:
+        fact, how = split_sentence(line, models_guess)
+        return fact, how, fact.object
+    names, parts = ("subject", "relation", "object"), [part.strip() for part in line.split(mark)]
+    if len(parts) != 3:
+        raise Unclear("", f"{len(parts)} fields where three are expected: subject | relation | object")
+    if tuple(map(str.lower, parts)) == names:
+        raise Unclear("", "the names of the fields, not a fact")
+    for name, part in zip(names, parts, strict=True):
+        if not part:
+            raise Unclear(name, f"the field {name!r} is missing or empty")
+    fact, how, given = read_record(dict(zip(names, parts, strict=True)), max_line)
+    return fact, how.replace("fields", "triple", 1), given
+
+
+def repeated(first: ReadFact, first_given: str, row: int, fact: Fact, given: str) -> Unclear:
+    """What to say of a row that asks what an earlier row asked: the same fact, or a contradiction."""
+    if {o.lower() for o in fact.objects} == {o.lower() for o in first.fact.objects}:
+        return Unclear("", f"the same fact as row {first.row}: washed once")
+    return Unclear("object", f"row {row} says {given} where row {first.row} says {first_given}: not kept")
+
+
+def shorten(raw: str) -> str:
+    """At most MAX_RAW characters, so that a faulty megabyte does not fill the page."""
+    return raw if len(raw) <= MAX_RAW else raw[: MAX_RAW - 3] + "..."
+
+
+def describe(reading: Reading) -> list[dict]:
+    """Rows for a preview, in the order of the file: row, subject, relation, object, how, problem."""
+    facts = [(r.row, r.fact.subject, r.fact.relation, r.fact.object, r.how, "") for r in reading.facts]
+    problems = [(p.row, "", "", "", "", p.message) for p in reading.problems]
+    names = ("row", "subject", "relation", "object", "how", "problem")
+    return [dict(zip(names, row, strict=True)) for row in sorted(facts + problems)]

@@ -1,0 +1,76 @@
+"""Steps 3 and 4 of LAW for one layer: the initial update, and the ascent in closed form.
+
+With the keys K (f, n), the residuals R (d, n) and C (f, f), let P = C⁻¹K and G = Kᵀ C⁻¹ K
+(n, n). Then (push-through identity)
+
+    Δ₀ = R Kᵀ (λC + K Kᵀ)⁻¹ = R (λ + G)⁻¹ Pᵀ                                    (MEMIT eq. 14)
+
+and the gradient flow that maximises ‖Δ K‖² under tr(Δ C Δᵀ) ≤ β tr(C), in the coordinates
+Δ C^{1/2} in which the bound is a ball, is
+
+    Δ(t) ∝ Δ₀ exp(t K Kᵀ C⁻¹) = Δ₀ + Δ₀ K φ(tG) Pᵀ,    φ(tG) = (exp(tG) - 1) G⁻¹.
+
+So one eigendecomposition of an n × n matrix a layer makes every λ and every t cheap.
+The paper's code ascends in plain coordinates and rescales radially: `metric="plain"` gives
+that flow, Δ₀ exp(t K Kᵀ), by the same formula with P = K.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one layer needs to make any update: all in float64. `L` is C's Cholesky factor (f, f)."""
+
+    R: Tensor
+    K: Tensor
+    P: Tensor
+    eigenvalues: Tensor
+    U: Tensor
+
+    @staticmethod
+    def of(R: Tensor, K: Tensor, C: Tensor) -> "Layer":
+        """Solve and decompose once. R (d, n), K (f, n), C (f, f). Raises ValueError when C is not positive definite."""
+        P = solve(C, K)
+        eigenvalues, U = torch.linalg.eigh(K.T @ P)
+        return Layer(R, K, P, eigenvalues.clamp(min=0), U)
+
+    def initial(self, lam: float) -> Tensor:
+        """Δ₀ (d, f) for this λ."""
+        return (self.R @ self.U / (lam + self.eigenvalues)) @ self.U.T @ self.P.T
+
+
+def solve(C: Tensor, K: Tensor) -> Tensor:
+    """C⁻¹ K by Cholesky, in float64."""
+    L, info = torch.linalg.cholesky_ex(C)
+    if info.item():
+        raise ValueError("the second moment C is not positive definite: take more text for it")
+    return torch.cholesky_solve(K, L)
+
+
+def regularised(C: Tensor, ridge: float) -> Tensor:
+    """C + ridge · tr(C)/f · I, so that directions that the text never used cost something too."""
+    f = C.shape[0]
+    return C + ridge * C.trace() / f * torch.eye(f, dtype=C.dtype, device=C.device)
+
+
+def size(delta: Tensor, C: Tensor) -> float:
+    """tr(Δ C Δᵀ) / tr(C): how much the update moves ordinary text."""
+    return ((delta @ C) * delta).sum().item() / C.trace().item()
+
+
+def ascend(delta0: Tensor, K: Tensor, C: Tensor, t: float, budget: float = 1.1, metric: str = "whitened") -> Tensor:
+    """Δ(t) (d, f) from Δ₀ along the gradient flow, rescaled to `budget` times the size of Δ₀.
+
+    t is in units of 1 / largest eigenvalue of G; 0 only rescales (the control "scaled").
+    """
+    P = solve(C, K) if metric == "whitened" else K
+    eigenvalues, U = torch.linalg.eigh(K.T @ P)
+    eigenvalues = eigenvalues.clamp(min=0)
+    x = t * eigenvalues / eigenvalues[-1].clamp(min=1e-300)
+    phi = torch.expm1(x) / eigenvalues.clamp(min=1e-300)
+    delta = delta0 + ((delta0 @ K @ U) * phi) @ U.T @ P.T
+    return delta * (budget * size(delta0, C) / size(delta, C)) ** 0.5

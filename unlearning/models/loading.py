@@ -1,0 +1,76 @@
+"""Choosing and loading a model: one immutable base per name, shared by everything that runs on it."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..facts.world import ASSETS
+from .adapters import Adapter
+
+BUNDLED = ASSETS / "models"
+NAMES = ("lethe-llama", "lethe-gpt2")  # the default first
+
+
+class UnknownModel(ValueError):
+    """No bundled model and no folder of this name."""
+
+
+def bundled() -> dict[str, Path]:
+    """Names and folders of the bundled models, the default first."""
+    return {name: BUNDLED / name for name in NAMES if (BUNDLED / name / "config.json").exists()}
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a bundled name or a path. Raises `UnknownModel` naming what there is."""
+    known = bundled()
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if (path / "config.json").exists():
+        return path
+    raise UnknownModel(f"no model {name!r}: bundled are {', '.join(known) or 'none'}, or give a folder with a config.json")
+
+
+@dataclass
+class LM:
+    """A model with its tokenizer and adapter."""
+
+    name: str
+    folder: Path
+    model: Any
+    tokenizer: Any
+    adapter: Adapter
+
+    @property
+    def device(self):
+        return self.model.device
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over the folder's safetensors files, in name order: what a delta belongs to."""
+        digest = hashlib.sha256()
+        for file in sorted(self.folder.glob("*.safetensors")):
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+
+def load(name: str, device: str | None = None, dtype=None) -> LM:
+    """Load from a folder, offline: float32 on a CPU, the folder's own dtype on a GPU, unless `dtype` says otherwise."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from .adapters import adapter_for
+
+    folder = folder_of(name)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = dtype or (torch.float32 if device == "cpu" else "auto")
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
+    )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model = model.to(device).eval().requires_grad_(False)
+    return LM(name, folder, model, tokenizer, adapter_for(model))

@@ -1,0 +1,126 @@
+"""Does the model know a fact? Greedy answers, and the probability of the right one.
+
+The accuracy is LAW's (arXiv 2405.16720, section 4.1): the object is in the 10 greedy tokens
+after the prompt; here as whole words, in any case, and any accepted object counts.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from math import exp
+
+from ..facts.fact import Fact, contains, fill
+from ..models.loading import LM
+from ..models.text import CHUNK, MAX_NEW, Scored, greedy, score
+from .opening import LOST, Opening, judge
+from .stats import Rate, rate
+
+Template = int | Sequence[str]
+
+
+def ask(facts: Sequence[Fact], template: Template = 0) -> list[str]:
+    """Prompts: phrasing number `template` of every fact, or one template with "{}" for each fact."""
+    if isinstance(template, int):
+        return [f.prompt(template) for f in facts]
+    return [fill(t, f.subject) for t, f in zip(template, facts, strict=True)]
+
+
+def answers(
+    lm: LM, facts: Sequence[Fact], template: Template = 0, chunk: int = CHUNK, side: str = "left"
+) -> list[str]:
+    """What the model says: 10 greedy tokens after the prompt, or fewer where it ends the text."""
+    return greedy(lm.model, lm.tokenizer, ask(facts, template), MAX_NEW, chunk, side)
+
+
+def knows(
+    lm: LM, prompts: Sequence[str], facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left"
+) -> list[bool]:
+    """Is an accepted object in the 10 greedy tokens after each prompt?
+
+    Equal to `contains(greedy answer, fact.objects)`, but generates only what one teacher-forced
+    pass leaves open: facts whose first object is not said at once, and objects that the next
+    token might make part of a longer word ("Paris" in "Parisian").
+    """
+
+    def settled(i: int, opening: Opening) -> bool | None:
+        if opening.whole:
+            return contains(opening.text, facts[i].objects)
+        # Whatever comes next: if the object stands there even when a letter follows, it stands there.
+        return contains(opening.text.rstrip(LOST) + "x", facts[i].objects) or None
+
+    first = [f.object for f in facts]
+    return judge(lm, prompts, first, settled, lambda i, text: contains(text, facts[i].objects), chunk, side)
+
+
+def accuracy(
+    lm: LM, facts: Sequence[Fact], template: Template = 0, chunk: int = CHUNK, side: str = "left"
+) -> Rate:
+    """Share of the facts that the model knows."""
+    return rate(knows(lm, ask(facts, template), facts, chunk, side))
+
+
+def paraphrase_shares(
+    lm: LM, facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left"
+) -> list[float | None]:
+    """Of each fact, the share of its paraphrases that are answered; None where it has none."""
+    asked = [(f, fill(t, f.subject)) for f in facts for t in f.paraphrases]
+    hits = iter(knows(lm, [p for _, p in asked], [f for f, _ in asked], chunk, side))
+    sums = [sum(islice(hits, len(f.paraphrases))) for f in facts]
+    return [s / len(f.paraphrases) if f.paraphrases else None for s, f in zip(sums, facts)]
+
+
+def paraphrase_accuracy(lm: LM, facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left") -> Rate:
+    """Mean of the shares over the facts that have paraphrases."""
+    return rate([s for s in paraphrase_shares(lm, facts, chunk, side) if s is not None])
+
+
+def f1(answer: str, objects: Sequence[str]) -> float:
+    """Token F1 of an answer against the best of the accepted objects, as SQuAD counts (arXiv 1606.05250)."""
+    return max(_f1(_words(answer), _words(o)) for o in objects)
+
+
+def qa_f1(
+    lm: LM, facts: Sequence[Fact], template: Template = 0, chunk: int = CHUNK, side: str = "left"
+) -> list[float]:
+    """Token F1 of each fact's greedy answer; all 10 tokens count, so a rambling one loses precision."""
+    return [f1(a, f.objects) for a, f in zip(answers(lm, facts, template, chunk, side), facts)]
+
+
+def scored(
+    lm: LM, facts: Sequence[Fact], template: Template = 0, chunk: int = CHUNK, side: str = "right"
+) -> list[Scored]:
+    """The teacher-forced first object of each fact, from which the figures below are read."""
+    return score(lm.model, lm.tokenizer, ask(facts, template), [f.object for f in facts], chunk, side)
+
+
+def answer_probability(
+    lm: LM, facts: Sequence[Fact], template: Template = 0, chunk: int = CHUNK, side: str = "right"
+) -> list[float]:
+    """p(object | prompt) = exp(mean log p of the object's tokens) of each fact."""
+    return [probability(s) for s in scored(lm, facts, template, chunk, side)]
+
+
+def first_token_nll(
+    lm: LM, facts: Sequence[Fact], template: Template = 0, chunk: int = CHUNK, side: str = "right"
+) -> list[float]:
+    """-log p of the object's first token of each fact, in nats; the paper gives the mean."""
+    return [-s.logp[0] for s in scored(lm, facts, template, chunk, side)]
+
+
+def probability(s: Scored) -> float:
+    """exp(mean log p a token)."""
+    return exp(sum(s.logp) / len(s.logp))
+
+
+def _words(text: str) -> list[str]:
+    text = "".join(c for c in text.lower() if c not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", text).split()
+
+
+def _f1(said: list[str], right: list[str]) -> float:
+    if not said or not right:
+        return float(said == right)
+    common = sum((Counter(said) & Counter(right)).values())
+    return 2 * common / (len(said) + len(right))

@@ -1,0 +1,58 @@
+"""What teacher forcing already tells about greedy decoding, so that most answers need no generation.
+
+When every token of an answer is the most probable one, the greedy continuation begins with
+exactly that answer. One pass over all prompts then replaces up to ten. What cannot be told for
+certain is left to be generated, so that the result is that of greedy decoding.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..models.loading import LM
+from ..models.text import CHUNK, MAX_NEW, answer_ids, greedy, prompt_ids, score_ids
+
+LOST = "\N{REPLACEMENT CHARACTER}"  # stands for bytes that are not yet a character
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The greedy continuation's first words. `whole`: nothing comes after them."""
+
+    text: str
+    whole: bool
+
+
+def openings(
+    lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK
+) -> list[Opening | None]:
+    """The answer and one token more, where the greedy continuation of the prompt begins so; else None."""
+    tokens = answer_ids(lm.tokenizer, answers)
+    scored = score_ids(lm.model, prompt_ids(lm.tokenizer, prompts), tokens, chunk)
+    out: list[Opening | None] = []
+    for ids, s in zip(tokens, scored):
+        if not all(s.best) or not ids or len(ids) > MAX_NEW:
+            out.append(None)
+            continue
+        whole = len(ids) == MAX_NEW or s.then == lm.tokenizer.eos_token_id
+        text = lm.tokenizer.decode(ids if whole else [*ids, s.then], skip_special_tokens=True)
+        out.append(Opening(text, whole))
+    return out
+
+
+def judge(
+    lm: LM,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    settled: Callable[[int, Opening], bool | None],
+    verdict: Callable[[int, str], bool],
+    chunk: int = CHUNK,
+    side: str = "left",
+) -> list[bool]:
+    """`verdict(i, greedy text)` of every prompt, generated only where `settled(i, opening)` is None."""
+    found = openings(lm, prompts, answers, chunk)
+    out = [None if o is None else settled(i, o) for i, o in enumerate(found)]
+    rest = [i for i, v in enumerate(out) if v is None]
+    texts = greedy(lm.model, lm.tokenizer, [prompts[i] for i in rest], MAX_NEW, chunk, side)
+    for i, text in zip(rest, texts):
+        out[i] = verdict(i, text)
+    return out
