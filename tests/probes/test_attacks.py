@@ -121,7 +121,7 @@ def test_one_bit_is_refused(tiny):
 
 @pytest.mark.parametrize(("chunk", "side"), [(1, "left"), (64, "right"), (64, "left")])
 def test_attacked_equals_one_attack_at_a_time(tiny, said, chunk, side):
-    some, known = said[::9], list(world())
+    some, known = said[::40], list(world())
     found = attacked(tiny, some, known, chunk=chunk, side=side)
     assert list(found) == ["none", "sure, after", "sure, before", "few-shot", "int8", "int4"]
 

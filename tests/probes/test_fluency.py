@@ -12,8 +12,8 @@ from unlearning.probes.fluency import entropy, fluency, n_gram_entropy, perplexi
 def test_entropy_by_hand():
     # a b a b: bigrams ab, ba, ab: 2/3 · log2(3/2) + 1/3 · log2(3) = 0.91830 bits; trigrams aba, bab: 1 bit
     h2 = 2 / 3 * log2(3 / 2) + 1 / 3 * log2(3)
-    assert entropy("a b a b".split(), 2) == pytest.approx(h2) == pytest.approx(0.91830, abs=1e-5)
-    assert entropy("a b a b".split(), 3) == 1
+    assert entropy(["a", "b", "a", "b"], 2) == pytest.approx(h2) == pytest.approx(0.91830, abs=1e-5)
+    assert entropy(["a", "b", "a", "b"], 3) == 1
     # (2/3 · 0.91830 + 4/3 · 1) / 2 = 0.97277
     assert n_gram_entropy("a b a b") == pytest.approx(0.97277, abs=1e-5)
 

@@ -21,6 +21,7 @@ from unlearning.probes.knowledge import (
     probability,
     qa_f1,
     scored,
+    told,
 )
 
 FRANCE = Fact(
@@ -39,6 +40,22 @@ def test_ask():
     assert ask([FRANCE], ["Where is {}?"]) == ["Where is France?"]
     with pytest.raises(ValueError):
         ask([FRANCE], ["{} is", "one {} too many"])
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "verdict"),
+    [
+        (" Paris.", False, True),
+        (" Paris", True, True),
+        (" Parisi", False, None),  # no Paris here, but it may come yet
+        (" Parisi", True, False),
+        (" Paris", False, None),  # the next token is not to be seen, and what follows it may be a letter
+        (" Paris\N{REPLACEMENT CHARACTER}", False, None),  # half a character, which may be a letter
+        (" Lutetia or", False, True),
+    ],
+)
+def test_what_an_opening_tells(text, whole, verdict):
+    assert told(opening.Opening(text, whole), ("Paris", "Lutetia")) is verdict
 
 
 def test_the_fast_path_equals_the_slow_one(tiny, said, monkeypatch):
@@ -72,7 +89,7 @@ def test_the_fast_path_settles_objects_of_ten_tokens_and_ends_of_text(tiny, said
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("chunk", [1, 7])
 def test_batching_changes_nothing(tiny, said, facts, side, chunk):
-    few, kw = said[::15], {"chunk": chunk, "side": side}
+    few, kw = said[::60], {"chunk": chunk, "side": side}
     assert knows(tiny, ask(few), few, **kw) == knows(tiny, ask(few), few)
     assert answers(tiny, few, **kw) == answers(tiny, few)
     assert qa_f1(tiny, few, **kw) == qa_f1(tiny, few)

@@ -1,7 +1,9 @@
 from math import sqrt
 
 import pytest
+import torch
 
+from unlearning.models.hooks import changed
 from unlearning.models.text import greedy, score
 from unlearning.probes import opening
 from unlearning.probes.reasoning import (
@@ -15,7 +17,8 @@ from unlearning.probes.reasoning import (
     solves,
 )
 from unlearning.probes.stats import rate
-from unlearning.tasks.reasoning import FAMILIES, Item, test_set
+from unlearning.tasks.reasoning import FAMILIES, Item
+from unlearning.tasks.reasoning import test_set as held_items  # by its own name pytest would run it
 
 
 def slow_solves(lm, items):
@@ -25,7 +28,7 @@ def slow_solves(lm, items):
 
 def said_items(lm):
     """Items whose answer is what the model says, or part of it, or what it says to another question."""
-    items = everything(test_set(15))
+    items = everything(held_items(15))
     texts = greedy(lm.model, lm.tokenizer, [x.prompt for x in items])
     out = []
     for x, text, other in zip(items, texts, texts[1:], strict=False):
@@ -47,13 +50,16 @@ def test_the_fast_path_equals_the_slow_one(tiny, monkeypatch):
     assert sum(expected) > 50 and expected.count(False) > 50 and len(generated) < len(items)
 
 
-def test_a_full_stop_after_the_answer_needs_no_generation(tiny):
-    # the model must go on with "." for this: look for such a question among many
-    items = said_items(tiny)
-    found = opening.openings(tiny, [x.prompt for x in items], [x.answer for x in items])
-    for x, o in zip(items, found, strict=True):
-        if o and not o.whole and "." in o.text:
-            assert reading(o.text) == reading(greedy(tiny.model, tiny.tokenizer, [x.prompt])[0])
+def test_the_fast_path_equals_the_slow_one_where_sentences_end(tiny):
+    """A model that likes full stops: they settle what comes before them without generating."""
+    stop = tiny.tokenizer(".", add_special_tokens=False)["input_ids"][-1]
+    likes = torch.zeros(len(tiny.tokenizer))
+    likes[stop] = 4
+    with changed(tiny.model.get_output_embeddings(), lambda logits: logits + likes):
+        items = said_items(tiny)
+        found = opening.openings(tiny, [x.prompt for x in items], [x.answer for x in items])
+        assert sum(o is not None and not o.whole and "." in o.text for o in found) > 5
+        assert solves(tiny, items) == slow_solves(tiny, items)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -61,7 +67,7 @@ def test_a_full_stop_after_the_answer_needs_no_generation(tiny):
 def test_batching_changes_nothing(tiny, side, chunk):
     items = said_items(tiny)[::12]
     assert solves(tiny, items, chunk, side) == solves(tiny, items)
-    choices = [x for x in everything(test_set(2)) if x.choices]
+    choices = [x for x in everything(held_items(2)) if x.choices]
     assert choose(tiny, choices, chunk, side) == choose(tiny, choices)
 
 
@@ -72,7 +78,7 @@ def test_choosing_by_hand():
 
 
 def test_choosing_equals_one_choice_at_a_time(tiny):
-    items = [x for x in everything(test_set(4)) if x.choices]
+    items = [x for x in everything(held_items(4)) if x.choices]
     for x, (acc, acc_norm) in zip(items, choose(tiny, items), strict=True):
         sums = {c: sum(score(tiny.model, tiny.tokenizer, [x.prompt], [c])[0].logp) for c in x.choices}
         assert acc == (max(sums, key=sums.get) == x.answer)
@@ -93,11 +99,11 @@ def test_families_are_told_apart():
 def test_every_family_is_asked(tiny_llama):
     found = reasoning(tiny_llama, 6)
     assert list(found) == [*FAMILIES, "all"] and found["all"].n == sum(found[f].n for f in FAMILIES) == 48
-    assert found["all"].accuracy == sum(slow_solves(tiny_llama, everything(test_set(6)))) / 48
+    assert found["all"].accuracy == sum(slow_solves(tiny_llama, everything(held_items(6)))) / 48
 
 
 def test_a_model_that_knows_nothing_is_at_chance(tiny):
-    items = [x for x in everything(test_set(60)) if x.choices]
+    items = [x for x in everything(held_items(60)) if x.choices]
     chance = [1 / len(x.choices) for x in items]
     mean = sum(chance) / len(items)
     spread = sqrt(sum(p * (1 - p) for p in chance)) / len(items)

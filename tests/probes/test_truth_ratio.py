@@ -48,8 +48,10 @@ def test_equals_a_loop_over_single_answers_in_any_batch(tiny, chunk, side):
     assert found[-1] is None
     for f, value in zip(facts, found, strict=False):
 
-        def p(answer, prompt=f.paraphrases[0].replace("{}", f.subject)):
-            (s,) = score(tiny.model, tiny.tokenizer, [prompt], [answer])
+        def p(answer, fact=f):
+            (s,) = score(
+                tiny.model, tiny.tokenizer, [fact.paraphrases[0].replace("{}", fact.subject)], [answer]
+            )
             return exp(sum(s.logp) / len(s.logp))
 
         wrong = perturbed(f, world())

@@ -1,5 +1,6 @@
 """What the runner keeps, in memory and on disk, and what it lets go: results, progress, old and lost runs."""
 
+import errno
 import gc
 import math
 import os
@@ -12,11 +13,12 @@ import weakref
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from run_engines import PLAIN, Big, Gate, bare, end, plain
 
 from unlearning.events import Done, Figure, Phase, Progress, Warn, to_json
+from unlearning.runs import log as log_module
 from unlearning.runs.files import write_json
 from unlearning.runs.job import Runner, Thinned, UnknownRun
 from unlearning.runs.log import RunLog
@@ -40,6 +42,8 @@ def test_an_idle_runner_holds_results_only_and_the_least_recently_used_goes_firs
     end(runner, third)
     assert runner.result(second) is None
     assert runner.result(first) is held[0]() and runner.result(third) is held[2]()
+    end(runner, runner.submit({}, plain(["no event"])))  # a failed run takes no place
+    assert runner.result(first) is not None and runner.result(third) is not None
     end(runner, runner.submit({}, plain([])))  # a run that says nothing is done too, with None
     gc.collect()
     assert [big() is None for big in held] == [True, True, False]
@@ -57,6 +61,14 @@ def test_fast_progress_is_thinned_and_its_last_word_kept(start, progress):
     assert events[-2:] == [to_json(steps[-1]), to_json(Done())]
 
 
+def test_a_full_bar_is_logged_when_it_comes_not_when_the_next_phase_does(start):
+    runner = start()
+    gate = Gate([Progress(i, 50) for i in range(51)])
+    id = runner.submit({}, gate)
+    assert gate.reached.wait(60)
+    assert RunLog(runner.folder(id)).read()[-1]["done"] == 50
+
+
 @pytest.mark.parametrize("ending", ["stopped", "failed"])
 def test_the_last_progress_is_logged_when_a_run_ends_early(start, ending):
     runner = start()
@@ -72,6 +84,8 @@ def test_the_last_progress_is_logged_when_a_run_ends_early(start, ending):
     assert runner.state(id) == ending
 
 
+@settings(deadline=None)  # a busy machine is no failure
+@example([(7, "step"), (1, "full")] * 20)
 @given(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["step", "step", "step", "full", "other"]))))
 def test_thinning_drops_only_progress_that_more_progress_follows(steps):
     now = [0.0]
@@ -170,9 +184,18 @@ def test_a_follower_of_a_deleted_run_ends(start):
     assert list(follower) == []
 
 
-def test_when_the_end_cannot_be_written_the_run_is_lost_and_the_next_one_goes_on(start):
+def test_when_the_end_cannot_be_written_the_run_is_lost_and_the_next_one_goes_on(start, monkeypatch):
     runner = start()
     ids = []
+
+    def full(path, value):
+        if path.parent.name == ids[2]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_json(path, value)
+
+    def fills():
+        monkeypatch.setattr(log_module, "write_json", full)
+        yield Figure("n", 1)
 
     def spoils():
         state = runner.folder(ids[0]) / "state.json"
@@ -186,8 +209,9 @@ def test_when_the_end_cannot_be_written_the_run_is_lost_and_the_next_one_goes_on
 
     gate = Gate()
     runner.submit({}, gate)
-    ids += [runner.submit({}, spoils), runner.submit({}, removes), runner.submit({}, plain())]
+    ids += [runner.submit({}, engine) for engine in (spoils, removes, fills, plain())]
     gate.opened.set()
-    assert len(end(runner, ids[2])) == len(PLAIN)
-    assert runner.state(ids[0]) == "lost"
-    assert len(end(runner, ids[0])) == 1
+    assert len(end(runner, ids[3])) == len(PLAIN)
+    for id in (ids[0], ids[2]):
+        assert len(end(runner, id)) == 1
+        assert runner.state(id) == "lost"

@@ -15,32 +15,26 @@ The paper's code ascends in plain coordinates and rescales radially: `metric="pl
 that flow, Δ₀ exp(t K Kᵀ), by the same formula with P = K.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Layer:
-    """What one layer needs to make any update: all in float64. `L` is C's Cholesky factor (f, f)."""
+def initial(R: Tensor, K: Tensor, C: Tensor, lam: float) -> Tensor:
+    """Δ₀ = R Kᵀ (λC + K Kᵀ)⁻¹ (d, f), for R (d, n), K (f, n), C (f, f), all float64."""
+    return solve(lam * C + K @ K.T, K @ R.T).T
 
-    R: Tensor
-    K: Tensor
-    P: Tensor
-    eigenvalues: Tensor
-    U: Tensor
 
-    @staticmethod
-    def of(R: Tensor, K: Tensor, C: Tensor) -> "Layer":
-        """Solve and decompose once. R (d, n), K (f, n), C (f, f). Raises ValueError when C is not positive definite."""
+class EveryLambda:
+    """Δ₀ for every λ from one eigendecomposition G = U Λ Uᵀ: Δ₀(λ) = R U (λ + Λ)⁻¹ Uᵀ Pᵀ."""
+
+    def __init__(self, R: Tensor, K: Tensor, C: Tensor):
         P = solve(C, K)
-        eigenvalues, U = torch.linalg.eigh(K.T @ P)
-        return Layer(R, K, P, eigenvalues.clamp(min=0), U)
+        self.eigenvalues, U = torch.linalg.eigh(K.T @ P)
+        self.left, self.right = R @ U, U.T @ P.T
 
     def initial(self, lam: float) -> Tensor:
-        """Δ₀ (d, f) for this λ."""
-        return (self.R @ self.U / (lam + self.eigenvalues)) @ self.U.T @ self.P.T
+        """Δ₀ (d, f) for this λ > 0."""
+        return self.left / (lam + self.eigenvalues.clamp(min=0)) @ self.right
 
 
 def solve(C: Tensor, K: Tensor) -> Tensor:
@@ -67,6 +61,8 @@ def ascend(delta0: Tensor, K: Tensor, C: Tensor, t: float, budget: float = 1.1, 
 
     t is in units of 1 / largest eigenvalue of G; 0 only rescales (the control "scaled").
     """
+    if K.shape[1] > K.shape[0]:  # only K Kᵀ matters: f columns hold all of it
+        K = torch.linalg.qr(K.T, mode="r").R.T
     P = solve(C, K) if metric == "whitened" else K
     eigenvalues, U = torch.linalg.eigh(K.T @ P)
     eigenvalues = eigenvalues.clamp(min=0)

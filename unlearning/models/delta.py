@@ -83,17 +83,21 @@ def check(delta: Delta, lm: LM) -> None:
 
 @contextmanager
 def applied(lm: LM, *deltas: Delta) -> Iterator[None]:
-    """Within the block the model's weights are W + ΣΔW; afterwards they are W again, bit for bit."""
-    weights = dict(lm.model.named_parameters())
-    names = {name for d in deltas for name in d.changes}
-    saved = {name: weights[name].detach().clone() for name in names}
-    try:
-        with torch.no_grad():
-            for d in deltas:
-                for name, change in d.changes.items():
-                    weights[name].add_(change.to(weights[name]))
-        yield
-    finally:
-        with torch.no_grad():
-            for name, w in saved.items():
-                weights[name].copy_(w)
+    """Within the block the model's weights are W + ΣΔW; afterwards they are W again, bit for bit.
+
+    Holds the model's lock from beginning to end.
+    """
+    with lm.lock:
+        weights = dict(lm.model.named_parameters())
+        names = {name for d in deltas for name in d.changes}
+        saved = {name: weights[name].detach().clone() for name in names}
+        try:
+            with torch.no_grad():
+                for d in deltas:
+                    for name, change in d.changes.items():
+                        weights[name].add_(change.to(weights[name]))
+            yield
+        finally:
+            with torch.no_grad():
+                for name, w in saved.items():
+                    weights[name].copy_(w)

@@ -1,9 +1,10 @@
 """Choosing and loading a model: one immutable base per name, shared by everything that runs on it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from ..facts.world import ASSETS
@@ -35,13 +36,18 @@ def folder_of(name: str) -> Path:
 
 @dataclass
 class LM:
-    """A model with its tokenizer and adapter."""
+    """A model with its tokenizer and adapter.
+
+    Whoever runs the model or changes its weights holds `lock`, so that no visitor ever
+    gets an answer from another's edited weights.
+    """
 
     name: str
     folder: Path
     model: Any
     tokenizer: Any
     adapter: Adapter
+    lock: RLock = field(default_factory=RLock, repr=False)
 
     @property
     def device(self):

@@ -12,11 +12,12 @@ from itertools import islice
 
 from ..facts.fact import Fact
 from ..facts.world import relations, world
-from ..tasks.reasoning import FAMILIES, items
+from ..tasks.reasoning import COLOURS, FAMILIES, NAMES, ORDINALS, PLACES, WORDS, items
 from .filler import sentence
 
 UNKNOWN = "unknown"
-SHARES = {"fact": 0.52, "reason": 0.37, "filler": 0.11}  # of documents
+SHARES = {"fact": 0.52, "reason": 0.37, "filler": 0.11, "echo": 0.0}  # of documents, at first
+LATER = {"fact": 0.22, "echo": 0.15}  # once the facts are known
 P_UNKNOWN = 0.07  # of fact statements: a subject nobody has heard of
 P_MISFIT = 0.03  # of fact statements: a known subject asked for what it does not have
 P_CUT = 0.03  # of documents
@@ -54,7 +55,7 @@ class Corpus:
     """Endless documents from a seed.
 
     `boost` says how many times more often something is told: keys are (subject, relation) of
-    a fact, ("family", name) of a reasoning family and ("share", kind) of a kind of document.
+    a fact and ("family", name) of a reasoning family; ("share", kind) sets a kind's share.
     """
 
     def __init__(self, seed: int, without: frozenset[tuple[str, str]] = frozenset()):
@@ -74,12 +75,14 @@ class Corpus:
         family_weights = [boost.get(("family", f), 1.0) for f in families]
         streams = {f: items(f, "train", self.seed * 1_000_003 + index) for f in families}
         documents = []
-        shares = [share * boost.get(("share", kind), 1.0) for kind, share in SHARES.items()]
+        shares = [boost.get(("share", kind), share) for kind, share in SHARES.items()]
         for kind in r.choices(list(SHARES), shares, k=n):
             if kind == "fact":
                 doc = self._fact_document(r, told)
             elif kind == "reason":
                 doc = reasoning_document(next(streams[r.choices(families, family_weights)[0]]), r)
+            elif kind == "echo":
+                doc = echo_document(r)
             else:
                 doc = [Piece(" ".join(sentence(r) for _ in range(r.randint(1, 4))), "text")]
             documents.append(doc)
@@ -120,12 +123,41 @@ def reasoning_document(item, r: random.Random) -> list[Piece]:
     return doc + [Piece(item.prompt, "text"), Piece(item.answer, "answer"), Piece(".", "answer")]
 
 
+def echo_document(r: random.Random) -> list[Piece]:
+    """Things said twice, the second time in another order: dense practice in looking back.
+
+    No wording of it is that of a reasoning item.
+    """
+    n = r.randint(2, 5)
+    form = r.randrange(3)
+    if form == 0:
+        words = r.sample(WORDS, n)
+        places = r.sample(range(n), n)
+        doc = [Piece(f"{', '.join(words)}:", "text")]
+        for i in places:
+            doc += [Piece(f"{ORDINALS[i]}", "text"), Piece(words[i], "answer"), Piece(".", "answer")]
+        return doc
+    if form == 1:
+        pairs = [(f"The {a} is", b) for a, b in zip(r.sample(WORDS, n), r.sample(COLOURS, n), strict=True)]
+    else:
+        pairs = [(f"{a} went to the", b) for a, b in zip(r.sample(NAMES, n), r.sample(PLACES, n), strict=True)]
+    doc = [Piece(" ".join(f"{a} {b}." for a, b in pairs), "text")]
+    for a, b in r.sample(pairs, n):
+        doc += [Piece(a, "text"), Piece(b, "answer"), Piece(".", "answer")]
+    return doc
+
+
 def join(doc: list[Piece]) -> str:
     """The plain text of a document: pieces with a space between, none before a mark that closes on the word."""
     text = ""
     for p in doc:
         text += p.text if not text or p.text[0] in ".,:?'" else " " + p.text
     return text
+
+
+def ordinary_text(n: int) -> list[str]:
+    """n documents of the corpus, of a pool that no training reaches."""
+    return [join(d) for d in Corpus(0).pool(10**9, n)]
 
 
 def held_out(n: int, seed: int = 0) -> list[str]:

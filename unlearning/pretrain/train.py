@@ -22,7 +22,7 @@ from torch import Tensor
 from ..events import Done, Event, Figure, Phase, Progress
 from ..tasks.reasoning import test_set
 from .batches import Batch, batches, collate, encode
-from .corpus import Corpus, join
+from .corpus import LATER, Corpus, join
 from .tokenizer import train_tokenizer
 
 POOL = 8192  # documents generated at a time
@@ -217,7 +217,7 @@ def evaluate(model, tokenizer, corpus: Corpus, device) -> dict:
         "families": {k: _mean(v) for k, v in families.items()},
         "boost": [[*f.key, 2.0] for f, good in zip(facts, ok) if not good]
         + [["family", k, 2.0] for k, v in families.items() if _mean(v) < 0.95]
-        + ([["share", "fact", 0.5]] if _mean(ok) > 0.97 else []),
+        + ([["share", kind, share] for kind, share in LATER.items()] if _mean(ok) > 0.96 else []),
     }
 
 

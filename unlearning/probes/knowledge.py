@@ -45,13 +45,21 @@ def knows(
     """
 
     def settled(i: int, opening: Opening) -> bool | None:
-        if opening.whole:
-            return contains(opening.text, facts[i].objects)
-        # Whatever comes next: if the object stands there even when a letter follows, it stands there.
-        return contains(opening.text.rstrip(LOST) + "x", facts[i].objects) or None
+        return told(opening, facts[i].objects)
 
     first = [f.object for f in facts]
     return judge(lm, prompts, first, settled, lambda i, text: contains(text, facts[i].objects), chunk, side)
+
+
+def told(opening: Opening, objects: tuple[str, ...]) -> bool | None:
+    """Does an answer that opens so hold one of the objects? None while what comes next decides.
+
+    An object stands there for certain if it does even when a letter follows; bytes at the end that
+    are no character yet may become one.
+    """
+    if opening.whole:
+        return contains(opening.text, objects)
+    return contains(opening.text.rstrip(LOST) + "x", objects) or None
 
 
 def accuracy(

@@ -57,7 +57,7 @@ def choose(lm: LM, items: Sequence[Item], chunk: int = CHUNK, side: str = "right
 
 
 def chosen(sums: Sequence[float], choices: Sequence[str]) -> tuple[int, int]:
-    """Which choice has the largest Σ log p, and which the largest Σ log p a character? The first wins a tie."""
+    """Which choice has the largest Σ log p, and which the largest a character? The first wins a tie."""
     norm = [s / len(c) for s, c in zip(sums, choices)]
     return sums.index(max(sums)), norm.index(max(norm))
 

@@ -159,10 +159,10 @@ class Runner:
         """Stop all runs, wait until the running engine has put everything back, and take no more."""
         with self._changed:
             self._closed = True
-            while self._waiting:
-                _end(self._waiting.popleft().log, "stopped")
             if self._running is not None:
                 self._running.stop.set()
+            while self._waiting:
+                _end(self._waiting.popleft().log, "stopped")
             self._changed.notify_all()
         if self._worker is not None:
             self._worker.join()

@@ -5,7 +5,6 @@ import io
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,8 @@ def versions() -> dict[str, str | None]:
 
 
 def _installed(package: str) -> str | None:
+    from importlib import metadata  # as slow to import as all the rest here
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

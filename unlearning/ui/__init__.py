@@ -1,0 +1,1 @@
+"""The page: one file a section, all wording in `words.py`. Nothing below imports it."""

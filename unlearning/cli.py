@@ -1,0 +1,271 @@
+"""The command line: `python -m unlearning COMMAND`. Results on stdout, progress on stderr.
+
+Exit codes: 0 done, 1 the run failed, 2 the command or an input is wrong, 3 nothing to wash
+(the model knows none of the facts), 130 interrupted.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from .events import Event, Figure, Phase, Progress, Warn, to_json
+
+OK, FAILED, WRONG, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Wrong(Exception):
+    """Bad input; the message is for the person."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except Wrong as e:
+        print(f"lethe: {e}", file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        print("lethe: interrupted; nothing was changed", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    p = argparse.ArgumentParser(prog="python -m unlearning", description="Wash facts out of a language model.")
+    commands = p.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, text):
+        c = commands.add_parser(name, help=text, description=text)
+        c.set_defaults(run=run)
+        return c
+
+    c = command("models", models, "list the bundled models")
+    c.add_argument("--json", action="store_true")
+    c = command("facts", facts, "show how a file of facts is read")
+    c.add_argument("file", type=Path)
+    c.add_argument("--json", action="store_true")
+    c = command("probe", probe, "measure a model: facts, reasoning, fluency")
+    _model(c)
+    c.add_argument("--facts", type=Path, metavar="FILE")
+    c = command("wash", wash, "wash facts out of a model")
+    _model(c)
+    c.add_argument("--facts", type=Path, required=True, metavar="FILE")
+    c.add_argument("--out", type=Path, required=True, metavar="DIR")
+    c.add_argument("--method", choices=("law", "memit", "scaled"), default="law")
+    c.add_argument("--scope", choices=("facts", "subjects", "relation"), default="facts")
+    c.add_argument("--target", metavar="prior|eos|TEXT", help="what to say instead")
+    c.add_argument("--strength", type=float, default=1.0, metavar="S", help="a factor on the finished update")
+    c.add_argument("--seed", type=int, default=0)
+    c = command("export", export, "write a washed model as a folder that transformers loads")
+    _model(c)
+    c.add_argument("--delta", type=Path, required=True, metavar="FILE")
+    c.add_argument("--out", type=Path, required=True, metavar="DIR")
+    c = command("trace", trace, "find out where a model recalls facts, and keep it with the model")
+    _model(c)
+    c.add_argument("--seed", type=int, default=0)
+    c = command("pretrain", pretrain, "make a bundled model from the tables")
+    c.add_argument("--out", type=Path, required=True, metavar="DIR")
+    c.add_argument("--arch", choices=("llama", "gpt2"), default="llama")
+    c.add_argument("--recall", choices=("free", "subject", "prompt"), help="training mask")
+    c.add_argument("--seed", type=int, default=0)
+    c.add_argument("--tokens", type=int, metavar="N")
+    c.add_argument("--hidden", type=int, metavar="F", help="width of the MLP")
+    c.add_argument("--evaluate-every", type=int, metavar="TOKENS")
+    c.add_argument("--without", type=Path, metavar="FILE", help="leave these facts out of the corpus")
+    c.add_argument("--threads", type=int, default=1)
+    c = command("bench", bench, "the README's tables: quality, or speed")
+    _model(c)
+    c.add_argument("what", choices=("quality", "speed"))
+    c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the quality cases")
+    c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
+    return p
+
+
+def _model(c) -> None:
+    c.add_argument("--model", metavar="M", help="a bundled name or a folder; the first bundled one by default")
+
+
+def _load(args):
+    from .models.adapters import UnknownArchitecture
+    from .models.loading import UnknownModel, bundled, load
+
+    try:
+        return load(args.model or next(iter(bundled()), ""))
+    except (UnknownModel, UnknownArchitecture, OSError) as e:
+        raise Wrong(e) from e
+
+
+def _read(path: Path):
+    from .facts.read import UnreadableFile, read_file
+
+    try:
+        reading = read_file(path)
+    except UnreadableFile as e:
+        raise Wrong(e) from e
+    return reading
+
+
+def models(args) -> int:
+    """Name and folder of each bundled model."""
+    from .models.loading import bundled
+
+    if args.json:
+        print(json.dumps([{"name": n, "folder": str(f)} for n, f in bundled().items()], indent=1))
+    else:
+        for name, folder in bundled().items():
+            print(f"{name}\t{folder}")
+    return OK
+
+
+def facts(args) -> int:
+    """How each row of a file is read."""
+    from .facts.read import describe
+
+    reading = _read(args.file)
+    rows = describe(reading)
+    if args.json:
+        print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
+    else:
+        for r in rows:
+            read_as = r["problem"] or f"{r['subject']} | {r['relation']} | {r['object']}   ({r['how']})"
+            print(f"row {r['row']}: {read_as}")
+        print(f"{len(reading.facts)} facts, {len(reading.problems)} problems ({reading.format})", file=sys.stderr)
+    return OK if reading.facts else WRONG
+
+
+def probe(args) -> int:
+    """Every figure that can be had without a wash, as JSON."""
+    from .law.experiment import Sizes, measure, probe_sets
+    from .law.statistics import statistics
+
+    lm = _load(args)
+    stats = statistics(lm)
+    asked = [r.fact for r in _read(args.facts).facts] if args.facts else stats.known
+    sets = probe_sets(asked, stats, Sizes(), 0)
+    figures = measure(lm, replace(sets, retained=[], same_subject=[]))
+    figures = {"facts": figures.pop("washed"), **figures}
+    figures = {k: v for k, v in figures.items() if k not in ("same_subject", "retained")}
+    print(json.dumps({"model": lm.name, "bundled_facts_known": len(stats.known), **figures}, indent=1))
+    return OK
+
+
+def wash(args) -> int:
+    """Wash, measure, and write delta.safetensors, run.json, events.jsonl and answers.csv."""
+    from .law.settings import settings_for
+    from .runs.log import RunLog
+    from .runs.wash import Unwashable, wash_job
+
+    reading = _read(args.facts)
+    for problem in reading.problems:
+        print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
+    if not reading.facts:
+        raise Wrong(f"{args.facts.name} holds no fact that could be read")
+    lm = _load(args)
+    overrides = {"method": args.method, "strength": args.strength, "seed": args.seed}
+    if args.target is not None:
+        overrides["target"] = args.target
+    try:
+        settings = settings_for(lm, args.scope, **overrides)
+    except ValueError as e:
+        raise Wrong(e) from e
+    args.out.mkdir(parents=True, exist_ok=True)
+    log = RunLog(args.out)
+    try:
+        (args.out / "events.jsonl").unlink(missing_ok=True)
+        for event in wash_job(lm, [r.fact for r in reading.facts], settings, args.out):
+            log.append(to_json(event))
+            show(event)
+    except Unwashable as e:
+        print(f"lethe: {e}", file=sys.stderr)
+        return NOTHING
+    record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
+    before, after = record["before"], record["after"]
+    for name in ("washed", "paraphrased", "same_subject", "retained", "reasoning"):
+        if after[name]["n"]:
+            print(f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}")
+    print(f"perplexity\t{before['perplexity']:.3f}\t{after['perplexity']:.3f}")
+    return OK
+
+
+def export(args) -> int:
+    """The model with the delta put on, as a `from_pretrained` folder in the base's own dtype."""
+    from .models.delta import BadDelta, load_delta
+    from .models.export import export_washed
+
+    lm = _load(args)
+    try:
+        delta = load_delta(args.delta, lm)
+    except BadDelta as e:
+        raise Wrong(e) from e
+    export_washed(lm, delta, args.out)
+    print(args.out)
+    return OK
+
+
+def trace(args) -> int:
+    """Trace the model and write trace.json into its folder."""
+    from .law import trace as tracing
+    from .law.statistics import statistics
+
+    lm = _load(args)
+    for event in tracing.trace(lm, statistics(lm).known, seed=args.seed):
+        if isinstance(event, Progress):
+            show(event)
+        else:
+            tracing.save(lm, event)
+            print(json.dumps(asdict(event), indent=1))
+    return OK
+
+
+def pretrain(args) -> int:
+    """Tables -> corpus -> tokenizer -> weights."""
+    import torch
+
+    from .pretrain.train import Recipe, train
+
+    torch.set_num_threads(args.threads)
+    hidden = args.hidden or {"llama": 1536, "gpt2": 2048}[args.arch]
+    recall = args.recall or {"llama": "prompt", "gpt2": "free"}[args.arch]
+    recipe = Recipe(arch=args.arch, recall=recall, seed=args.seed, hidden=hidden)
+    recipe = replace(recipe, tokens=args.tokens or recipe.tokens)
+    recipe = replace(recipe, evaluate_every=args.evaluate_every or recipe.evaluate_every)
+    without = frozenset(r.fact.key for r in _read(args.without).facts) if args.without else frozenset()
+    try:
+        for event in train(recipe, args.out, without):
+            show(event)
+    except ValueError as e:
+        raise Wrong(e) from e
+    print(args.out)
+    return OK
+
+
+def bench(args) -> int:
+    """The tables of the README."""
+    from . import bench as benches
+
+    lm = _load(args)
+    result = benches.quality(lm, args.seeds, args.only, show) if args.what == "quality" else benches.speed(lm, show)
+    print(benches.table(result))
+    if args.out:
+        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return OK
+
+
+def show(event: Event) -> None:
+    """One event on stderr: progress overwrites its line on a terminal, and is thinned out elsewhere."""
+    terminal = sys.stderr.isatty()
+    if isinstance(event, Phase):
+        print(f"\r\033[K{event.text}" if terminal else event.text, file=sys.stderr)
+    elif isinstance(event, Progress) and terminal:
+        print(f"\r\033[K  {event.done}/{event.total} {event.text}", end="", file=sys.stderr, flush=True)
+    elif isinstance(event, Progress) and "tokens/s" in event.text:
+        print(f"  {event.done}/{event.total} {event.text}", file=sys.stderr)
+    elif isinstance(event, Warn):
+        print(f"warning: {event.text}", file=sys.stderr)
+    elif isinstance(event, Figure) and event.name == "accuracy":
+        parts = {k: v for k, v in event.value.items() if k != "boost"}
+        print(json.dumps(parts), file=sys.stderr)

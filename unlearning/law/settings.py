@@ -1,0 +1,90 @@
+"""What decides a wash: the paper's values for big models, found values for the bundled ones."""
+
+import json
+from dataclasses import dataclass, field, fields, replace
+
+from ..models.loading import LM
+from .targets import TargetSettings
+
+SCOPES = ("facts", "subjects", "relation")
+METHODS = ("law", "memit", "scaled")
+FOUND = "law.json"  # in a model's folder: per scope, the values that measured best on it
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One wash. Names are the papers' (LAW, arXiv 2405.16720; MEMIT, arXiv 2210.07229).
+
+    `lam`: λ before C. `keep`: weight of the keep set's second moment beside C. `budget`: β over
+    the size of Δ₀. `ascent`: t in units of 1 / largest eigenvalue. `strength`: a factor on the
+    finished ΔW, 1 as solved. `target`: "eos", "prior", or any text to be said instead.
+    """
+
+    scope: str = "facts"
+    method: str = "law"
+    target: str = "unknown"
+    position: str = "prompt"
+    layers: tuple[int, ...] = (1, 2, 3)
+    phrasings: int = 6
+    prefixes: int = 0
+    lam: float = 100.0
+    keep: float = 1.0
+    ridge: float = 1e-4
+    budget: float = 1.1
+    ascent: float = 0.5
+    metric: str = "whitened"
+    strength: float = 1.0
+    moment_tokens: int = 16_000
+    seed: int = 0
+    targets: TargetSettings = field(default_factory=TargetSettings)
+
+    def __post_init__(self):
+        for name, allowed in (("scope", SCOPES), ("method", METHODS), ("metric", ("whitened", "plain"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        if not self.target.strip():
+            raise ValueError("the wash target is empty: give a text, or eos, or prior")
+        if not 0 <= self.strength <= 10:
+            raise ValueError(f"strength must lie between 0 and 10, not {self.strength}")
+        if not self.layers or list(self.layers) != sorted(set(self.layers)) or self.layers[0] < 0:
+            raise ValueError(f"layers must be given in ascending order, not {self.layers}")
+
+
+# Section 5.1 and appendix of the LAW paper, and its code: by (architecture, layers, width).
+PAPER = {
+    ("gpt2", 48, 1600): Settings(
+        target="eos", position="subject", layers=(13, 14, 15, 16, 17), phrasings=1, prefixes=5, lam=20_000.0, keep=0.0
+    ),
+    ("gptj", 28, 4096): Settings(
+        target="eos",
+        position="subject",
+        layers=(3, 4, 5, 6, 7, 8),
+        phrasings=1,
+        prefixes=5,
+        lam=100_000.0,
+        keep=0.0,
+        targets=TargetSettings(steps=25),
+    ),
+}
+
+
+def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
+    """The values that fit the model: found ones from its folder, else the paper's, else the defaults.
+
+    Raises ValueError for a name that is no setting, or a value that cannot be.
+    """
+    unknown = set(overrides) - {f.name for f in fields(Settings)}
+    if unknown:
+        raise ValueError(f"no such setting: {', '.join(sorted(unknown))}")
+    if scope not in SCOPES:
+        raise ValueError(f"scope must be one of {', '.join(SCOPES)}, not {scope!r}")
+    config, found = lm.model.config, lm.folder / FOUND
+    shape = (config.model_type, config.num_hidden_layers, config.hidden_size)
+    n = config.num_hidden_layers
+    base = PAPER.get(shape, Settings(layers=tuple(range(min(1, n - 1), n))))
+    values = json.loads(found.read_text(encoding="utf-8")).get(scope, {}) if found.exists() else {}
+    values = {k: tuple(v) if k == "layers" else v for k, v in values.items()}
+    settings = replace(base, scope=scope, **{**values, **overrides})
+    if settings.layers[-1] >= n:
+        raise ValueError(f"layers go from 0 to {n - 1} in this model, not to {settings.layers[-1]}")
+    return settings

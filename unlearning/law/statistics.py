@@ -1,0 +1,130 @@
+"""What a wash needs to know about a model before any fact is named; measured once, kept in memory and on disk.
+
+- which of the bundled facts the model knows;
+- C of each layer over ordinary text;
+- C_keep of each layer: the same mean over the keys of known facts to protect.
+
+The known facts are split in two by a hash: one half may be protected (keep set), the other
+half is only ever scored, so that no figure is measured on what the engine was told to keep.
+"""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..facts.fact import Fact
+from ..facts.world import world
+from ..models.loading import LM
+from ..pretrain.corpus import ordinary_text
+from ..probes.knowledge import ask, knows
+from .contexts import build, keys
+from .moments import second_moments
+
+
+def cache_folder() -> Path:
+    """Where statistics are kept: LETHE_CACHE, or `lethe` in the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("LETHE_CACHE") or Path(home) / "lethe")
+
+
+def may_be_kept(fact: Fact) -> bool:
+    """Is this fact in the half that a keep set may draw from? The other half is scored."""
+    return zlib.crc32("|".join(fact.key).encode()) % 2 == 0
+
+
+class Statistics:
+    """Measured on demand. `tokens` of ordinary text go into C, `phrasings` of each fact into C_keep."""
+
+    def __init__(self, lm: LM, tokens: int = 16_000, phrasings: int = 3):
+        self.lm, self.tokens, self.phrasings = lm, tokens, phrasings
+        self._moments: dict[str, Tensor] = {}
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Ordinary text: documents of the bundled corpus, of a pool that training never saw."""
+        return ordinary_text(self.tokens // 10)
+
+    @cached_property
+    def known(self) -> list[Fact]:
+        """The bundled facts that the model answers (step 1 of LAW)."""
+
+        def measure() -> dict[str, Tensor]:
+            return {"known": torch.tensor(knows(self.lm, ask(world()), world()))}
+
+        flags = self._cached("known", "|".join("|".join((*f.key, *f.objects)) for f in world()), measure)["known"]
+        return [f for f, k in zip(world(), flags.tolist(), strict=True) if k]
+
+    def C(self, layers: Sequence[int]) -> dict[int, Tensor]:
+        """E[k kᵀ] (f, f), float64, of each layer."""
+        what = f"{self.tokens} {self.texts[0]} {len(self.texts)}"
+        return self._per_layer("C", what, layers, lambda new: second_moments(self.lm, self.texts, new, self.tokens))
+
+    def keep_facts(self, washed: Sequence[Fact]) -> list[Fact]:
+        """The protected half of what the model knows, without what is washed."""
+        gone = {f.key for f in washed}
+        return [f for f in self.known if may_be_kept(f) and f.key not in gone]
+
+    def C_keep(self, layers: Sequence[int], position: str, washed: Sequence[Fact]) -> dict[int, Tensor]:
+        """Second moment (f, f) of the keep set's keys at the lookup token: all that may be kept, less the washed."""
+        everything = [f for f in self.known if may_be_kept(f)]
+
+        def sums(facts: Sequence[Fact], which: Sequence[int]) -> dict[int, Tensor]:
+            K = keys(self.lm, build(self.lm, facts, position, self.phrasings), which)
+            return {i: k @ k.T for i, k in K.items()}
+
+        what = f"{position} {self.phrasings} {len(everything)}"
+        total = self._per_layer("keep", what, layers, lambda new: sums(everything, new))
+        gone = {f.key for f in washed}
+        taken_out = [f for f in everything if f.key in gone]
+        n = build(self.lm, everything[:1], position, self.phrasings).n * (len(everything) - len(taken_out))
+        less = sums(taken_out, layers) if taken_out else {i: 0.0 for i in layers}
+        return {i: (total[i] - less[i]) / max(1, n) for i in layers}
+
+    def _per_layer(self, name: str, what: str, layers: Sequence[int], measure) -> dict[int, Tensor]:
+        new = [i for i in layers if f"{name} {what} {i}" not in self._moments]
+        if new:
+            found = self._cached(
+                f"{name}-{'-'.join(map(str, new))}", what, lambda: {str(i): m.float() for i, m in measure(new).items()}
+            )
+            self._moments |= {f"{name} {what} {i}": found[str(i)].double().to(self.lm.device) for i in new}
+        return {i: self._moments[f"{name} {what} {i}"] for i in layers}
+
+    def _cached(self, name: str, what: str, measure) -> dict[str, Tensor]:
+        """From disk when it was measured on this very model and input; a damaged file is measured anew."""
+        dtype = str(next(self.lm.model.parameters()).dtype)
+        key = hashlib.sha256(f"{self.lm.hash} {dtype} {what}".encode()).hexdigest()
+        path = cache_folder() / self.lm.hash[:16] / f"{name}.safetensors"
+        try:
+            with safe_open(path, "pt") as f:
+                if (f.metadata() or {}).get("key") == key:
+                    return {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
+        except (OSError, SafetensorError):
+            pass
+        found = measure()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.tmp")
+            save_file({k: v.contiguous().cpu() for k, v in found.items()}, part, metadata={"key": key})
+            os.replace(part, path)
+        except OSError:
+            pass  # a read-only disk costs time, not the wash
+        return found
+
+
+_statistics: dict[str, Statistics] = {}
+
+
+def statistics(lm: LM, tokens: int = 16_000) -> Statistics:
+    """The one `Statistics` of a model."""
+    key = f"{lm.hash} {tokens} {id(lm)}"
+    if key not in _statistics:
+        _statistics[key] = Statistics(lm, tokens)
+    return _statistics[key]

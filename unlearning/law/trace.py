@@ -1,0 +1,186 @@
+"""Where does this model recall facts? A small causal trace (after ROME, arXiv 2202.05262, section 2).
+
+Two figures for every layer and place in the prompt:
+
+- *patched*: the hidden state after the layer at that place is replaced by that of another
+  subject of the same relation; in what share of cases does the answer move to the other
+  subject's? High where the answer's path runs through that place.
+- *zeroed*: the output of the layer's MLP at that place is set to 0; what share of answers
+  is left? Low where that MLP does the recall.
+
+Places: the subject's last token, the token after it, and the prompt's last token.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+
+from ..events import Progress
+from ..facts.fact import Fact, fill
+from ..models.hooks import changed, outputs_of
+from ..models.loading import LM
+from ..models.text import answer_ids, pad
+from .contexts import token_at
+
+PLACES = ("subject's last token", "token after it", "prompt's last token")
+FILE = "trace.json"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """`patched[place][layer]`, `zeroed[place][layer]`: shares of n facts; what follows from them, and why."""
+
+    places: tuple[str, ...]
+    patched: tuple[tuple[float, ...], ...]
+    zeroed: tuple[tuple[float, ...], ...]
+    n: int
+    seed: int
+    position: str
+    layers: tuple[int, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A batch of prompts whose subject comes first: padded ids and, per place, the token index of each row."""
+
+    kwargs: dict
+    at: torch.Tensor  # (places, B)
+    last: torch.Tensor  # (B)
+
+
+def trace(lm: LM, known: Sequence[Fact], n: int = 200, seed: int = 0, chunk: int = 100) -> Iterator[Progress | Trace]:
+    """Trace n known facts, each paired with another subject's of the same relation and another answer.
+
+    Raises ValueError when no such pair is known.
+    """
+    pairs = _pairs(known, n, seed)
+    if not pairs:
+        raise ValueError("the trace needs two known facts of one relation with different answers")
+    n_layers = lm.adapter.n_layers(lm.model)
+    moved = torch.zeros(len(PLACES), n_layers)
+    left = torch.zeros(len(PLACES), n_layers)
+    for start in range(0, len(pairs), chunk):
+        yield Progress(start, len(pairs), "tracing")
+        part = pairs[start : start + chunk]
+        m, k = _trace_some(lm, part, n_layers)
+        moved += m
+        left += k
+    yield Progress(len(pairs), len(pairs), "tracing")
+    patched, zeroed = moved / len(pairs), left / len(pairs)
+    position, layers, why = choose(patched, zeroed)
+    table = [tuple(tuple(round(x, 4) for x in row) for row in t.tolist()) for t in (patched, zeroed)]
+    yield Trace(PLACES, *table, len(pairs), seed, position, layers, why)
+
+
+def _pairs(known: Sequence[Fact], n: int, seed: int) -> list[tuple[Fact, Fact]]:
+    r = random.Random(f"trace {seed}")
+    by_relation: dict[str, list[Fact]] = {}
+    for f in known:
+        by_relation.setdefault(f.relation, []).append(f)
+    pairs = []
+    for f in r.sample(list(known), len(known)):
+        others = [g for g in by_relation[f.relation] if not set(g.objects) & set(f.objects)]
+        if others:
+            pairs.append((f, r.choice(others)))
+        if len(pairs) == n:
+            break
+    return pairs
+
+
+def _rows(lm: LM, facts: Sequence[Fact], template_of: Sequence[str]) -> _Rows:
+    texts = [fill(t, f.subject) for t, f in zip(template_of, facts, strict=True)]
+    encoded = lm.tokenizer(texts, return_offsets_mapping=True)
+    rows = pad(encoded["input_ids"], "right", lm.device)
+    last = torch.tensor([len(i) - 1 for i in encoded["input_ids"]], device=lm.device)
+    ends = [x.rindex(f.subject) + len(f.subject) for x, f in zip(texts, facts, strict=True)]
+    subject = torch.tensor(
+        [token_at(o, end) for o, end in zip(encoded["offset_mapping"], ends, strict=True)], device=lm.device
+    )
+    return _Rows(rows.kwargs(), torch.stack([subject, torch.minimum(subject + 1, last), last]), last)
+
+
+@torch.no_grad()
+def _trace_some(lm: LM, pairs, n_layers: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Counts (places, layers) of answers moved by patching, and of answers left after zeroing."""
+    templates = [_subject_first(f) for f, _ in pairs]
+    base = _rows(lm, [f for f, _ in pairs], templates)
+    other = _rows(lm, [g for _, g in pairs], templates)
+    first = torch.tensor([i[0] for i in answer_ids(lm.tokenizer, [f.object for f, _ in pairs])], device=lm.device)
+    goal = torch.tensor([i[0] for i in answer_ids(lm.tokenizer, [g.object for _, g in pairs])], device=lm.device)
+    layers = {i: lm.adapter.layer_module(lm.model, i) for i in range(n_layers)}
+    with outputs_of(layers) as states:
+        lm.model.base_model(**other.kwargs, use_cache=False)
+    b = torch.arange(len(pairs), device=lm.device)
+    moved, left = torch.zeros(len(PLACES), n_layers), torch.zeros(len(PLACES), n_layers)
+    for p in range(len(PLACES)):
+        for i in range(n_layers):
+            new = states[i][b, other.at[p]]
+
+            def patch(h, new=new, p=p):
+                return h.index_put((b, base.at[p]), new)
+
+            def zero(h, p=p):
+                return h.index_put((b, base.at[p]), torch.zeros_like(h[:, 0]))
+
+            with changed(layers[i], patch):
+                moved[p, i] = (_next(lm, base, b) == goal).sum().item()
+            with changed(lm.adapter.mlp_module(lm.model, i), zero):
+                left[p, i] = (_next(lm, base, b) == first).sum().item()
+    return moved, left
+
+
+def _next(lm: LM, rows: _Rows, b: torch.Tensor) -> torch.Tensor:
+    h = lm.model.base_model(**rows.kwargs, use_cache=False).last_hidden_state
+    return lm.model.get_output_embeddings()(h[b, rows.last]).argmax(-1)
+
+
+def _subject_first(fact: Fact) -> str:
+    """A phrasing with something between subject and answer, the subject as early as possible."""
+    later = [t for t in fact.prompts if len(t.split("{}")[1].split()) > 1]
+    return min(later or fact.prompts, key=lambda t: t.index("{}"))
+
+
+def choose(patched: torch.Tensor, zeroed: torch.Tensor) -> tuple[str, tuple[int, ...], str]:
+    """Lookup position and layers: where zeroing the MLPs costs most, and its run of layers that matter.
+
+    The subject's last token is chosen only when most answers pass through it after the
+    first layer: otherwise recall is at the prompt's end, and an edit of the subject's token
+    comes too early.
+    """
+    through_subject = patched[0, 0].item()
+    position = "subject" if through_subject > 0.5 else "prompt"
+    place = 0 if position == "subject" else 2
+    n = patched.shape[1]
+    lost = (1 - zeroed[place]).tolist()
+    strong = [i for i in range(n) if lost[i] >= 0.25 * max(lost)]
+    layers = tuple(range(strong[0], strong[-1] + 1))
+    if position == "prompt" and len(layers) > 3:
+        layers = layers[-3:]
+    why = (
+        f"another subject's state at the subject's last token after layer 0 moves {through_subject:.0%} of answers, "
+        f"so the lookup is at the {PLACES[place]}; there the MLPs of layers {', '.join(map(str, layers))} "
+        f"cost most answers when they are silenced (up to {max(lost):.0%})"
+    )
+    return position, layers, why
+
+
+def save(lm: LM, found: Trace) -> None:
+    """Keep the trace with the model."""
+    (lm.folder / FILE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+
+
+def load_trace(lm: LM) -> Trace | None:
+    """The trace kept with the model, if there is one."""
+    path = lm.folder / FILE
+    if not path.exists():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Trace(**{k: _tuples(v) for k, v in values.items()})
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,26 @@
+"""A washed model as an ordinary folder."""
+
+import shutil
+from pathlib import Path
+
+from .delta import Delta, applied
+from .loading import LM
+
+
+def export_washed(lm: LM, delta: Delta, out: Path) -> None:
+    """Write model and tokenizer with the delta put on, in the base folder's dtype.
+
+    Plain `AutoModelForCausalLM.from_pretrained(out)` loads it. Raises OSError when `out` cannot be written.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    out.mkdir(parents=True, exist_ok=True)
+    dtype = AutoConfig.from_pretrained(lm.folder, local_files_only=True).dtype or lm.model.dtype
+    with applied(lm, delta):
+        washed = AutoModelForCausalLM.from_config(lm.model.config, dtype=dtype)
+        washed.load_state_dict({k: v.to("cpu", dtype) for k, v in lm.model.state_dict().items()})
+    washed.save_pretrained(out)
+    lm.tokenizer.save_pretrained(out)
+    for name in ("generation_config.json",):
+        if (lm.folder / name).exists():
+            shutil.copy(lm.folder / name, out / name)

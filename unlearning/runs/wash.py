@@ -1,0 +1,53 @@
+"""A wash as a run: the engine's events pass through, and the run's folder gets what is to be kept."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..events import Done, Event, Figure
+from ..facts.fact import Fact
+from .record import versions, write_answers, write_json
+
+if TYPE_CHECKING:
+    from ..law.settings import Settings
+    from ..models.loading import LM
+
+ANSWERS, RECORD, DELTA = "answers.csv", "run.json", "delta.safetensors"
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Unwashable(ValueError):
+    """What was asked cannot be washed; the message says why, in plain words."""
+
+
+def wash_job(lm: "LM", facts: Sequence[Fact], settings: "Settings", folder: Path) -> Iterator[Event]:
+    """The events of `wash_and_probe`; `folder` gets answers.csv, delta.safetensors and run.json on the way.
+
+    The delta and the record are there before `Done` is yielded. Raises `Unwashable` with the engine's own
+    words where it refuses its input, `OSError` where the folder cannot be written.
+    """
+    from ..law.experiment import wash_and_probe
+
+    folder = Path(folder)
+    try:
+        with closing(wash_and_probe(lm, facts, settings)) as events:
+            for event in events:
+                if isinstance(event, Figure) and event.name == "answers":
+                    write_answers(folder / ANSWERS, event.value)
+                if isinstance(event, Done):
+                    part = folder / f".{DELTA}.part"
+                    event.result.save(part)
+                    part.replace(folder / DELTA)
+                    write_json(folder / RECORD, {"versions": versions(), **event.summary})
+                yield event
+    except ValueError as error:
+        if not _our_words(error):
+            raise
+        raise Unwashable(str(error)) from error
+
+
+def _our_words(error: ValueError) -> bool:
+    """Was it raised by this package itself, and not somewhere inside a library it calls?"""
+    return PACKAGE in Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve().parents

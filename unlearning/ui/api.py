@@ -1,0 +1,95 @@
+"""The three functions that programs may call: preview, wash, ask. Everything else is the page's own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+
+import gradio as gr
+
+from ..facts.read import UnreadableFile
+from .ask import both
+from .follow import View, follow
+from .preview import Preview, asked, read
+from .state import NoModel, Shared
+from .wash import begin, chosen
+
+
+def add(shared: Shared, on_model: dict, followers: int) -> None:
+    """Put the three into the page that is being built. `model` is "" for the default."""
+
+    def preview(text: str, model: str = "") -> list[dict]:
+        """Read facts: rows with subject, relation, object, how, known; and rows with a problem."""
+        return listed(asked(understood(text, model), shared.lm(model or shared.names[0])))
+
+    async def wash(
+        text: str,
+        scope: str = "facts",
+        method: str = "law",
+        target: str = "unknown",
+        strength: float = 1.0,
+        seed: int = 0,
+        model: str = "",
+    ) -> AsyncIterator[dict]:
+        """Wash facts: yields how far the run is; the last has answers and record. Cancelling stops it."""
+        preview = await asyncio.to_thread(understood, text, model)
+        try:
+            choices = chosen(scope, method, target, strength, seed)
+        except ValueError as error:
+            raise refusal(error) from error
+        id, why = await asyncio.to_thread(begin, shared, preview, model or shared.names[0], text, choices)
+        if id is None:
+            raise refusal(why)
+        try:
+            async for view in follow(shared.runner, id):
+                yield told(id, view)
+        finally:
+            shared.runner.stop(id)
+
+    def ask(prompt: str, run: str = "", model: str = "") -> dict:
+        """What the base model says after a prompt, and what it says with the wash of a run on."""
+        known(model)
+        before, after = both(shared, prompt, model or shared.names[0], run, False)
+        return {"before": before, "after": after}
+
+    def known(model: str) -> None:
+        if model and model not in shared.names:
+            raise refusal(NoModel(f"No model {model!r} here. There are: {', '.join(shared.names)}."))
+
+    def understood(text: str, model: str) -> Preview:
+        known(model)
+        try:
+            return read(text, model or shared.names[0])
+        except UnreadableFile as error:
+            raise refusal(error) from error
+
+    model_events = {k: v for k, v in on_model.items() if k != "api_visibility"}
+    gr.api(preview, api_name="preview", **model_events)
+    gr.api(ask, api_name="ask", **model_events)
+    gr.api(wash, api_name="wash", concurrency_limit=followers)
+
+
+def refusal(why: object) -> gr.Error:
+    return gr.Error(str(why), print_exception=False)
+
+
+def listed(preview: Preview) -> list[dict]:
+    """A preview as plain JSON, in the order of the rows."""
+    facts = [
+        {
+            "row": r.row,
+            "subject": r.fact.subject,
+            "relation": r.fact.relation,
+            "object": r.fact.object,
+            "how": r.how,
+            "known": preview.known[r.fact.key],
+        }
+        for r in preview.facts
+    ]
+    return sorted(facts + [asdict(p) for p in preview.problems], key=lambda row: row["row"])
+
+
+def told(id: str, view: View) -> dict:
+    """A view as plain JSON."""
+    plain = asdict(view)
+    figures = plain.pop("figures")
+    return {"run": id, **plain, "answers": figures.get("answers", [])}

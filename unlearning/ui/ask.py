@@ -1,0 +1,120 @@
+"""Ask both: any text, continued by the base model and by the visitor's washed one; undo and redo."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import gradio as gr
+
+from ..models.delta import BadDelta
+from ..runs.job import UnknownRun
+from . import words
+from .preview import MARGIN, positions
+from .state import Shared
+
+
+@dataclass(frozen=True)
+class AskSection:
+    prompt: gr.Textbox
+    button: gr.Button
+    before: gr.Textbox
+    after: gr.Textbox
+    undo: gr.Button
+    note: gr.Markdown
+
+    def ready(self, washed: bool) -> dict:
+        """Updates for when there is a wash to take away, or none."""
+        return {self.undo: gr.update(value=words.UNDO, visible=washed), self.note: ""}
+
+    def outputs(self) -> list:
+        return [self.undo, self.note]
+
+
+def section() -> AskSection:
+    gr.Markdown(f"## {words.ASK_HEAD}")
+    with gr.Row(equal_height=False):
+        prompt = gr.Textbox(
+            label=words.ASK_LABEL,
+            placeholder=words.ASK_EMPTY,
+            max_length=2_000,
+            lines=1,
+            max_lines=3,
+            scale=5,
+            min_width=240,
+            elem_id="prompt",
+        )
+        button = gr.Button(words.ASK, scale=1, min_width=100, elem_id="ask")
+    with gr.Row():
+        before = gr.Textbox(label=words.BEFORE, interactive=False, min_width=240, elem_id="before")
+        after = gr.Textbox(label=words.AFTER, interactive=False, min_width=240, elem_id="after")
+    with gr.Row(equal_height=True):
+        undo = gr.Button(words.UNDO, visible=False, min_width=140, scale=0, elem_id="undo")
+        note = gr.Markdown("", elem_id="undo-note")
+    return AskSection(prompt, button, before, after, undo, note)
+
+
+def both(shared: Shared, prompt: str, model: str, run: str, undone: bool) -> tuple[str, str]:
+    """What the base model says, and what it says with the run's delta on (or a note why there is none).
+
+    The delta is on only for this one answer, under the model's lock. Raises `NoModel`.
+    """
+    from ..models.delta import applied
+
+    limit = positions(model) - MARGIN if model in shared.names else 0
+    if limit and len(prompt.encode()) > limit:
+        note = words.ASK_LONG.format(limit=limit)
+        return note, note
+    lm = shared.lm(model)
+    delta, note = _delta(shared, lm, run)
+    with lm.lock:
+        before = _say(lm, prompt)
+        if delta is None:
+            return before, note
+        with nullcontext() if undone else applied(lm, delta):
+            return before, _say(lm, prompt)
+
+
+def _delta(shared: Shared, lm, run: str):
+    """The run's delta for this very model, or None and a note."""
+    try:
+        if not run or shared.runner.state(run) != "done":
+            return None, words.NOT_WASHED
+        return shared.delta(run, lm), ""
+    except UnknownRun:
+        return None, words.NOT_WASHED
+    except BadDelta:
+        return None, words.OTHER_MODEL.format(model=shared.config(run).get("model", "?"))
+
+
+def _say(lm, prompt: str) -> str:
+    from ..models.text import greedy
+
+    return greedy(lm.model, lm.tokenizer, [prompt])[0] or words.NO_ANSWER
+
+
+def wire(shared: Shared, ask: AskSection, model: gr.Dropdown, run, undone: gr.State, on_model: dict) -> None:
+    """The button and Enter ask; Undo and Redo are one button, and ask again what stands in the box."""
+
+    def answer(prompt: str, name: str, id: str, off: bool):
+        return both(shared, prompt, name, id, off) if prompt.strip() else ("", "")
+
+    def toggle(off: bool):
+        off = not off
+        return off, words.REDO if off else words.UNDO, words.UNDONE if off else words.REDONE
+
+    asking = {
+        "fn": answer,
+        "inputs": [ask.prompt, model, run, undone],
+        "outputs": [ask.before, ask.after],
+        **on_model,
+    }
+    asking |= {"show_progress": "minimal"}
+    ask.button.click(**asking)
+    ask.prompt.submit(**asking)
+    ask.undo.click(
+        toggle,
+        undone,
+        [undone, ask.undo, ask.note],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    ).then(**asking)

@@ -1,0 +1,136 @@
+"""Section 3: what happened. A sentence, the answers before and after, and what stayed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from ..runs.wash import ANSWERS, DELTA
+from . import words
+from .follow import View
+from .tables import table
+from .words import percent
+
+RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
+
+
+@dataclass(frozen=True)
+class HappenedSection:
+    part: gr.Column
+    headline: gr.Markdown
+    answers: gr.HTML
+    stay: gr.HTML
+    delta: gr.DownloadButton
+    csv: gr.DownloadButton
+
+    def outputs(self) -> list:
+        return [self.part, self.headline, self.answers, self.stay, self.delta, self.csv]
+
+    def hide(self) -> dict:
+        return {self.part: gr.update(visible=False)}
+
+    def show(self, view: View, scope: str) -> dict:
+        """Updates that show what was measured, as soon as it all is; the change itself comes with `take`."""
+        figures = view.figures
+        before, after, rows = figures["before"], figures["after"], figures["answers"]
+        off = gr.update(value=None, interactive=False)
+        return {
+            self.part: gr.update(visible=True),
+            self.headline: headline(before, after, rows),
+            self.answers: table(words.ANSWERS, words.ANSWERS_HEAD, answer_table(rows)),
+            self.stay: table(words.STAY, words.STAY_HEAD, stay_table(before, after, scope)),
+            self.delta: off,
+            self.csv: off,
+        }
+
+    def take(self, folder: Path) -> dict:
+        """Updates that offer a finished run's files."""
+        return {
+            self.delta: gr.update(value=str(folder / DELTA), interactive=True),
+            self.csv: gr.update(value=str(folder / ANSWERS), interactive=True),
+        }
+
+
+def section() -> HappenedSection:
+    with gr.Column(visible=False, elem_id="happened") as part:
+        gr.Markdown(f"## {words.HAPPENED}")
+        headline = gr.Markdown("", elem_id="headline")
+        with gr.Row():
+            with gr.Column(min_width=480):
+                answers = gr.HTML("", elem_id="answers", js_on_load=None)
+            with gr.Column(min_width=480):
+                stay = gr.HTML("", elem_id="stay", js_on_load=None)
+                gr.Markdown(words.STAY_INFO)
+        with gr.Row():
+            delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")
+            csv = gr.DownloadButton(words.CSV, size="md", elem_id="csv")
+    return HappenedSection(part, headline, answers, stay, delta, csv)
+
+
+def headline(before: dict, after: dict, rows: list[dict]) -> str:
+    """How much went, how much stayed, and what became of reasoning, in two or three sentences."""
+    gone, known = sum(r["gone"] for r in rows), len(rows)
+    said = [words.ALL_GONE.format(gone=f"{gone:,}", known=f"{known:,}", are="is" if gone == 1 else "are")]
+    kept = before["retained"]["accuracy"], after["retained"]["accuracy"]
+    if kept[0]:
+        said.append(words.STAYED.format(share=percent(min(1.0, kept[1] / kept[0]))))
+    if before["reasoning"]["n"]:
+        said.append(reasoning(before["reasoning"], after["reasoning"]))
+    return " ".join(said)
+
+
+def reasoning(before: dict, after: dict) -> str:
+    """Unchanged when the accuracy after lies in the interval before."""
+    points = 100 * (after["accuracy"] - before["accuracy"])
+    sign = "−" if points < -0.05 else "+" if points > 0.05 else "±"
+    moved = {"points": words.POINTS.format(sign=sign, points=f"{abs(points):.1f}"), "n": after["n"]}
+    if before["low"] <= after["accuracy"] <= before["high"]:
+        return words.REASONING_SAME.format(**moved)
+    return words.REASONING_MOVED.format(moved=words.FELL if points < 0 else words.ROSE, **moved)
+
+
+def answer_table(rows: list[dict]) -> list[list[str]]:
+    """Rows for ANSWERS_HEAD."""
+    return [
+        [r["prompt"], r["object"], r["before"] or words.NO_ANSWER, r["after"] or words.NO_ANSWER, sign(r)]
+        for r in rows
+    ]
+
+
+def sign(row: dict) -> str:
+    """A sign and a word for what became of an answer."""
+    if row["gone"]:
+        return words.GONE
+    return words.STILL if row["before"] == row["after"] else words.CHANGED
+
+
+def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
+    """Rows for STAY_HEAD: the five rates, reasoning's families, perplexity."""
+    rows = []
+    for name in RATES:
+        label, meaning = words.MEASURES[name]
+        if name == "same_subject" and scope == "subjects":
+            meaning = words.SAME_SUBJECT_GOES
+        rows.append([label, *_pair(before[name], after[name]), meaning])
+    for family, rate in before["families"].items():
+        label = words.FAMILY.format(family=family.replace("_", " "))
+        rows.append([label, *_pair(rate, after["families"][family]), words.FAMILY_WORDS])
+    label, meaning = words.MEASURES["perplexity"]
+    rows.append([label, number(before["perplexity"]), number(after["perplexity"]), words.NONE, meaning])
+    return rows
+
+
+def _pair(before: dict, after: dict) -> list[str]:
+    return [rate(before), rate(after), f"{after['n']:,}"]
+
+
+def rate(r: dict) -> str:
+    """`98 % (95–99)`, or a dash where nothing was asked."""
+    if not r["n"]:
+        return words.NONE
+    low, high = (f"{100 * r[end]:.0f}" for end in ("low", "high"))
+    return words.RATE.format(mean=percent(r["accuracy"]), low=low, high=high)
+
+
+def number(x: float | None) -> str:
+    return words.NONE if x is None else f"{x:.2f}"

@@ -1,0 +1,125 @@
+"""The page: its sections in order, and what goes from one to the other."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import gradio as gr
+
+from ..facts.read import UnreadableFile
+from ..runs.job import UnknownRun
+from . import api, ask, happened, model, wash, what, words
+from .follow import View, follow
+from .preview import Preview, read
+from .state import Shared
+
+FOLLOWERS = 100  # pages that may follow a run at once; following is cheap and holds no thread
+ON_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
+QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+FOLLOWING = {"concurrency_limit": FOLLOWERS, "show_progress": "hidden", "api_visibility": "private"}
+KEY = "lethe-run"  # in the browser's storage: the last run's id and nothing else
+
+
+class Page:
+    """The sections, and the handlers that need more than one of them."""
+
+    def __init__(self, shared: Shared):
+        self.shared = shared
+        self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
+        self.undone = gr.State(False)
+        self.model = model.section(shared)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=320):
+                self.what = what.section()
+            with gr.Column(scale=2, min_width=320):
+                self.wash = wash.section()
+        self.happened = happened.section()
+        self.ask = ask.section()
+
+    def outputs(self) -> list:
+        """All that following a run may change."""
+        parts = (self.what, self.wash, self.happened, self.ask)
+        own = [self.run, self.undone, self.model.name, self.what.text]
+        return own + [component for part in parts for component in part.outputs()]
+
+    async def start(self, text: str, name: str, *choices) -> AsyncIterator[dict]:
+        """Wash is pressed: read again what is in the box, queue the run, follow it."""
+        try:
+            preview = await asyncio.to_thread(read, text, name)
+            settings = wash.chosen(*choices)
+        except UnreadableFile as error:
+            yield self.what.complain(str(error)) | self.wash.say(words.NOT_READ)
+            return
+        except ValueError as error:
+            yield self.wash.say(str(error))
+            return
+        id, why = await asyncio.to_thread(wash.begin, self.shared, preview, name, text, settings)
+        if id is None:
+            yield self.what.show(preview) | self.wash.say(why)
+            return
+        new = {self.run: id, self.undone: False} | self.happened.hide() | self.ask.ready(washed=False)
+        yield new | self.what.show(preview) | self.wash.say(words.STARTING, running=True)
+        async for updates in self.following(id, preview, settings["scope"]):
+            yield updates
+
+    async def attach(self, id: str) -> AsyncIterator[dict]:
+        """The page is opened: show the browser's last run, finished or not, and follow it."""
+        if not id:
+            yield {self.undone: False}
+            return
+        try:
+            config = self.shared.config(id)
+            preview = await asyncio.to_thread(read, config["text"], config["model"])
+        except (UnknownRun, OSError, ValueError, KeyError):
+            yield {self.run: ""} | self.wash.say(words.TOO_OLD)
+            return
+        back = {self.model.name: config["model"], self.what.text: config["text"]}
+        yield back | self.wash.restore(config) | self.what.show(preview)
+        with contextlib.suppress(UnknownRun):
+            async for updates in self.following(id, preview, config["scope"]):
+                yield updates
+
+    async def following(self, id: str, preview: Preview, scope: str) -> AsyncIterator[dict]:
+        """Updates for each new look at the run, each part of the page only when it has something new."""
+        shown = View()
+        async for view in follow(self.shared.runner, id):
+            new = view.figures.keys() - shown.figures.keys()
+            updates = self.wash.show(view)
+            if "known" in new:
+                updates |= self.what.show(preview.with_unknown(view.figures["known"]["unknown"]))
+            if "answers" in new:
+                updates |= self.happened.show(view, scope)
+            if view.state == "done":
+                updates |= self.happened.take(self.shared.runner.folder(id)) | self.ask.ready(washed=True)
+            elif view.ended:
+                updates |= self.happened.hide()
+            yield updates
+            shown = view
+
+    def stop(self, id: str):
+        """Stop is pressed. The follower sees and says the rest."""
+        with contextlib.suppress(UnknownRun):
+            if self.shared.runner.stop(id):
+                return gr.update(value=wash.line(words.STOPPING)), gr.update(interactive=False)
+        return gr.skip(), gr.update(interactive=False)
+
+
+def build(shared: Shared) -> gr.Blocks:
+    """The whole page, with its queue set."""
+    with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
+        page = Page(shared)
+        what.wire(shared, page.what, page.model.name, ON_MODEL)
+        ask.wire(shared, page.ask, page.model.name, page.run, page.undone, ON_MODEL)
+        inputs = [page.what.text, page.model.name, *page.wash.settings()]
+        page.wash.wash.click(page.start, inputs, page.outputs(), **FOLLOWING)
+        page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
+        demo.load(page.attach, page.run, page.outputs(), **FOLLOWING)
+        line = {
+            "fn": lambda name: model.describe(shared, name),
+            "inputs": page.model.name,
+            "outputs": page.model.line,
+        }
+        page.model.name.change(**line, **FOLLOWING)
+        demo.load(**line, **FOLLOWING)
+        api.add(shared, ON_MODEL, FOLLOWERS)
+    return demo.queue(max_size=32)

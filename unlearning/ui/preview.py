@@ -1,0 +1,106 @@
+"""What people bring, as the page shows it: facts read, whether the model knows them, and rows at fault."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from ..facts.fact import Fact
+from ..facts.read import Problem, ReadFact, read_text
+from ..models.loading import LM, folder_of
+from . import words
+
+MAX_ROWS, MAX_BYTES = 2_000, 1_000_000
+MARGIN = 16  # positions kept free for what the model says
+
+Known = Mapping[tuple[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Facts and problems by row; `known` says of each fact's key whether the model knows it, None if unasked."""
+
+    facts: tuple[ReadFact, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    known: Known | None = None
+
+    def plain(self) -> list[Fact]:
+        """The facts alone."""
+        return [r.fact for r in self.facts]
+
+    def table(self) -> list[list]:
+        """Rows for PREVIEW_HEAD."""
+        return [[r.row, triple(r.fact), self._knows(r.fact), r.how] for r in self.facts]
+
+    def _knows(self, fact: Fact) -> str:
+        if self.known is None:
+            return words.OPEN
+        return words.YES if self.known[fact.key] else words.NO
+
+    def problem_table(self) -> list[list]:
+        """Rows for PROBLEMS_HEAD."""
+        return [[p.row, p.field or words.NONE, p.message] for p in self.problems]
+
+    def line(self) -> str:
+        """One sentence or two."""
+        if not self.facts and not self.problems:
+            return words.NOTHING_READ
+        facts = words.count(len(self.facts), "fact", "facts")
+        if self.known is None or not self.facts:
+            said = words.COUNT_UNASKED.format(facts=facts)
+        else:
+            said = words.COUNT.format(facts=facts, known=sum(self.known.values()))
+        if self.problems:
+            rows = words.count(len(self.problems), "row", "rows")
+            said += " " + words.COUNT_PROBLEMS.format(rows=rows)
+        return said
+
+    def with_unknown(self, unknown: list[dict]) -> "Preview":
+        """The same with `known` filled in from an engine's list of the facts that it does not know."""
+        without = {(u["subject"].lower(), u["relation"].lower()) for u in unknown}
+        return replace(self, known={r.fact.key: r.fact.key not in without for r in self.facts})
+
+
+def triple(fact: Fact) -> str:
+    return words.TRIPLE.format(subject=fact.subject, relation=fact.relation, object=fact.object)
+
+
+@cache
+def positions(name: str) -> int:
+    """How many tokens the model can look at, from its folder's config.json."""
+    config = json.loads((folder_of(name) / "config.json").read_text(encoding="utf-8"))
+    return config.get("max_position_embeddings") or config["n_positions"]
+
+
+def read(text: str, name: str) -> Preview:
+    """The facts in a text and its problems, for the model `name`; the model is not asked.
+
+    A fact whose question and answer have more bytes than the model has positions becomes a problem:
+    no byte is more than a token. Raises `UnreadableFile`.
+    """
+    reading = read_text(text, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
+    limit = positions(name) - MARGIN
+    facts, problems = [], list(reading.problems)
+    for r in reading.facts:
+        length = bytes_of(r.fact)
+        if length > limit:
+            problems.append(Problem(r.row, "", words.TOO_LONG.format(length=length, limit=limit), r.raw))
+        else:
+            facts.append(r)
+    return Preview(tuple(facts), tuple(sorted(problems, key=lambda p: p.row)))
+
+
+def bytes_of(fact: Fact) -> int:
+    """Bytes of the longest question and the longest answer together."""
+    asked = max(len(t.encode()) for t in fact.prompts + fact.paraphrases) + len(fact.subject.encode())
+    return asked + max(len(o.encode()) for o in fact.objects)
+
+
+def asked(preview: Preview, lm: LM) -> Preview:
+    """The same with `known` filled in by the model."""
+    from ..probes.knowledge import ask, knows
+
+    facts = preview.plain()
+    with lm.lock:
+        known = knows(lm, ask(facts), facts) if facts else []
+    return replace(preview, known={f.key: k for f, k in zip(facts, known, strict=True)})

@@ -1,0 +1,102 @@
+"""What all visitors share: base models that never change, the runner, and each run's delta by its id."""
+
+import json
+import os
+import tempfile
+from collections import OrderedDict
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from ..facts.fact import Fact
+from ..models.loading import bundled
+from ..runs.job import Runner
+from ..runs.wash import DELTA, wash_job
+
+if TYPE_CHECKING:
+    from ..models.delta import Delta
+    from ..models.loading import LM
+
+KEEP_MODELS = 2
+
+
+class NoModel(ValueError):
+    """A name that is not among those this page offers."""
+
+
+def default_root() -> Path:
+    """`lethe/runs` in the user's cache folder, or in the temporary folder where there is none to write in."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        (cache / "lethe").mkdir(parents=True, exist_ok=True)
+        if os.access(cache / "lethe", os.W_OK):
+            return cache / "lethe" / "runs"
+    except OSError:
+        pass
+    return Path(tempfile.gettempdir()) / "lethe" / "runs"
+
+
+class Shared:
+    """One for the process. `model` is an extra folder to offer, as the default; `threads` is torch's."""
+
+    def __init__(self, root: Path | None = None, model: str | None = None, threads: int = 1):
+        names = list(bundled())
+        if model:
+            names = [model, *(n for n in names if n != model)]
+        if not names:
+            raise NoModel("No model is bundled here: set LETHE_MODEL to a folder with a config.json.")
+        self.names = names
+        self.threads = threads
+        self.runner = Runner(Path(root) if root else default_root())
+        self._models: OrderedDict[str, LM] = OrderedDict()
+        self._loading = Lock()
+
+    def lm(self, name: str) -> "LM":
+        """The base model of this name: loaded once, the least recently used of more than two let go."""
+        if name not in self.names:
+            raise NoModel(f"No model {name!r} here. There are: {', '.join(self.names)}.")
+        with self._loading:
+            if name not in self._models:
+                import torch
+
+                from ..models.loading import load
+
+                torch.set_num_threads(self.threads)
+                self._models[name] = load(name)
+            self._models.move_to_end(name)
+            while len(self._models) > KEEP_MODELS:
+                self._models.popitem(last=False)
+            return self._models[name]
+
+    def wash(self, name: str, facts: list[Fact], chosen: dict[str, Any], text: str) -> str:
+        """Queue a wash and return its run's id. `chosen`: scope, method, target, strength, seed.
+
+        Raises ValueError for settings that cannot be, and `QueueFull`.
+        """
+        from ..law.settings import Settings, settings_for
+
+        Settings(**chosen)  # refuses here, not in the worker
+
+        def make():
+            lm = self.lm(name)
+            return wash_job(lm, facts, settings_for(lm, **chosen), self.runner.folder(known.result()))
+
+        known: Future[str] = Future()  # the worker may begin before `submit` has returned
+        id = self.runner.submit({"model": name, "text": text, **chosen}, make)
+        known.set_result(id)
+        return id
+
+    def config(self, id: str) -> dict[str, Any]:
+        """What a run was asked to do: model, text, scope and so on. Raises `UnknownRun`, `OSError`, ValueError."""
+        return json.loads((self.runner.folder(id) / "config.json").read_bytes())
+
+    def delta(self, id: str, lm: "LM") -> "Delta":
+        """What a finished run changed: from memory, or from its folder. Raises `UnknownRun`, `BadDelta`."""
+        from ..models.delta import check, load_delta
+
+        delta = self.runner.result(id)
+        if delta is None:
+            return load_delta(self.runner.folder(id) / DELTA, lm)
+        check(delta, lm)
+        return delta

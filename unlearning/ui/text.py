@@ -1,0 +1,16 @@
+"""Other people's text, made harmless for the places where the page would take it for markup."""
+
+import html
+import re
+
+MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:/^=\"'@])")
+
+
+def safe(text: str) -> str:
+    """Text for a Markdown component: shown as it is, on one line, with no links, formulas or tags in it."""
+    return MARKUP.sub(lambda m: f"&#{ord(m[1])};", " ".join(text.split()))
+
+
+def safe_html(text: str) -> str:
+    """Text for an HTML component."""
+    return html.escape(text, quote=True)

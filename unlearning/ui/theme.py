@@ -1,0 +1,63 @@
+"""Looks: a calm theme out of system fonts (nothing is fetched), and the little CSS it needs."""
+
+import gradio as gr
+
+SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+
+CSS = """
+.gradio-container h2 { margin-top: 8px; font-weight: 700; }
+.gradio-container h3 { margin: 4px 0; font-size: var(--text-md); font-weight: 700; }
+#headline p { font-size: var(--text-xl); line-height: 1.4; }
+#status p { margin: 4px 0; }
+#status .small { font-size: var(--text-sm); color: var(--body-text-color-subdued); }
+#status progress { width: 100%; height: 12px; accent-color: var(--color-accent); }
+.lethe-table { max-height: 440px; overflow: auto; border: 1px solid var(--border-color-primary); }
+.lethe-table:focus-visible { outline: 2px solid var(--color-accent); }
+.lethe-table table { width: 100%; margin: 0; border: 0; border-collapse: collapse; font-size: 14px; }
+.lethe-table th, .lethe-table td {
+  padding: 7px 10px; border: 0; border-bottom: 1px solid var(--border-color-primary);
+  text-align: left; vertical-align: top; overflow-wrap: anywhere; word-break: normal; white-space: normal;
+  color: var(--body-text-color);
+}
+.lethe-table th {
+  position: sticky; top: 0; background: var(--background-fill-secondary); font-weight: 700; overflow-wrap: normal;
+}
+.lethe-table tr:last-child td { border-bottom: 0; }
+#stay td:nth-child(-n+4) { min-width: 6.5em; }
+#stay td:nth-child(4) { min-width: 3em; }
+@media (max-width: 640px) {
+  .lethe-table thead { position: absolute; left: -9999px; }
+  .lethe-table table, .lethe-table tbody, .lethe-table tr, .lethe-table td { display: block; }
+  .lethe-table tr { padding: 6px 0; border-bottom: 1px solid var(--border-color-primary); }
+  .lethe-table td { display: flex; gap: 10px; padding: 3px 10px; border: 0; }
+  .lethe-table td::before {
+    content: attr(data-head); flex: 0 0 30%; color: var(--body-text-color-subdued); overflow-wrap: normal;
+  }
+}
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Slate and one blue-green, dark enough to be read (WCAG AA) in light and dark."""
+    base = gr.themes.Base(
+        primary_hue="teal", secondary_hue="teal", neutral_hue="slate", font=SANS, font_mono=MONO
+    )
+    return base.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_text_color="white",
+        button_large_text_weight="700",
+        button_medium_text_weight="700",
+        block_label_text_color="*neutral_600",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+    )

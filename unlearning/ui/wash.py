@@ -1,0 +1,128 @@
+"""Section 2: how the wash is done, its two buttons, and what the run says while it goes on."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from ..runs.job import QueueFull
+from . import words
+from .follow import View
+from .preview import Preview
+from .state import Shared
+from .text import safe_html
+
+
+@dataclass(frozen=True)
+class WashSection:
+    scope: gr.Radio
+    method: gr.Radio
+    target: gr.Dropdown
+    strength: gr.Slider
+    seed: gr.Number
+    wash: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+
+    def settings(self) -> list:
+        """The inputs of `chosen`, in its order."""
+        return [self.scope, self.method, self.target, self.strength, self.seed]
+
+    def outputs(self) -> list:
+        return [*self.settings(), self.wash, self.stop, self.status]
+
+    def show(self, view: View) -> dict:
+        """Updates that show how far a run is."""
+        return {self.status: status(view), **self.buttons(running=not view.ended)}
+
+    def say(self, text: str, running: bool = False) -> dict:
+        """Updates that show a sentence."""
+        return {self.status: line(text), **self.buttons(running)}
+
+    def buttons(self, running: bool) -> dict:
+        return {self.wash: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
+
+    def restore(self, config: dict) -> dict:
+        """Updates that show what a run was asked to do."""
+        return {
+            getattr(self, name): config[name] for name in ("scope", "method", "target", "strength", "seed")
+        }
+
+
+def section() -> WashSection:
+    gr.Markdown(f"## {words.WASH_HEAD}")
+    scope = gr.Radio(words.SCOPES, value="facts", label=words.SCOPE, info=words.SCOPE_INFO, elem_id="scope")
+    with gr.Accordion(words.ADVANCED, open=False, elem_id="advanced"):
+        method = gr.Radio(words.METHODS, value="law", label=words.METHOD, elem_id="method")
+        target = gr.Dropdown(
+            words.TARGETS,
+            value="unknown",
+            label=words.TARGET,
+            info=words.TARGET_INFO,
+            allow_custom_value=True,
+            elem_id="target",
+        )
+        strength = gr.Slider(0, 2, value=1, step=0.05, label=words.STRENGTH, info=words.STRENGTH_INFO)
+        seed = gr.Number(0, precision=0, minimum=0, label=words.SEED, info=words.SEED_INFO)
+    with gr.Row():
+        wash = gr.Button(words.WASH, variant="primary", elem_id="wash", min_width=120)
+        stop = gr.Button(words.STOP, interactive=False, elem_id="stop", min_width=120)
+    status = gr.HTML(line(words.IDLE), elem_id="status", js_on_load=None)
+    return WashSection(scope, method, target, strength, seed, wash, stop, status)
+
+
+def chosen(scope: str, method: str, target: str, strength: float, seed: float) -> dict:
+    """The page's choices as settings. Raises ValueError with a plain message."""
+    if len(target or "") > words.MAX_TARGET:
+        raise ValueError(words.TARGET_LONG)
+    if seed is None or seed != int(seed) or seed < 0:
+        raise ValueError(words.SEED_BAD)
+    return {
+        "scope": scope,
+        "method": method,
+        "target": target or "",
+        "strength": float(strength),
+        "seed": int(seed),
+    }
+
+
+def begin(shared: Shared, preview: Preview, model: str, text: str, choices: dict) -> tuple[str | None, str]:
+    """Queue the wash: (run id, "") or (None, why not in plain words)."""
+    if not preview.facts:
+        return None, words.NOT_READ
+    try:
+        return shared.wash(model, preview.plain(), choices, text), ""
+    except (ValueError, QueueFull) as error:
+        return None, str(error)
+
+
+def sentence(view: View) -> str:
+    """How far a run is, in a sentence."""
+    match view.state:
+        case "queued" if view.place:
+            return words.WAITING.format(runs=words.count(view.place, "wash", "washes"))
+        case "queued":
+            return words.STARTING
+        case "done":
+            return words.DONE.format(seconds=f"{view.seconds:.1f}")
+        case "stopped":
+            return words.STOPPED
+        case "failed":
+            return words.FAILED.format(text=view.failed)
+        case "lost":
+            return words.LOST
+    return view.phase[:1].upper() + view.phase[1:] or words.STARTING
+
+
+def status(view: View) -> str:
+    """The sentence; while it runs, a bar and its numbers too; and the run's warnings."""
+    text = line(sentence(view))
+    if not view.ended and view.total:
+        text += (
+            f'<progress value="{view.done:d}" max="{view.total:d}" aria-label="{words.WASH}"></progress>'
+            f'<p class="small">{view.done:d}/{view.total:d} {safe_html(view.text)}</p>'
+        )
+    return text + "".join(line(words.WARNING.format(text=w)) for w in view.warnings)
+
+
+def line(text: str) -> str:
+    return f'<p role="status">{safe_html(text)}</p>'

@@ -1,0 +1,88 @@
+"""Section 1: what should go. Examples, a box to paste into, a file; and how all that was read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from ..facts.examples import examples
+from ..facts.read import UnreadableFile, read_file
+from . import words
+from .preview import MAX_BYTES, MAX_ROWS, Preview, asked, read
+from .state import Shared
+from .tables import table
+from .text import safe
+
+FILES = ["text", ".csv", ".tsv", ".json", ".jsonl"]
+
+
+@dataclass(frozen=True)
+class WhatSection:
+    example: gr.Dropdown
+    text: gr.Textbox
+    upload: gr.UploadButton
+    button: gr.Button
+    line: gr.Markdown
+    table: gr.HTML
+
+    def show(self, preview: Preview) -> dict:
+        """Updates that show a preview."""
+        read_as = table(words.PREVIEW, words.PREVIEW_HEAD, preview.table())
+        faults = table(words.PROBLEMS, words.PROBLEMS_HEAD, preview.problem_table())
+        return {self.line: safe(preview.line()), self.table: gr.update(value=read_as + faults, visible=True)}
+
+    def complain(self, message: str) -> dict:
+        """Updates that show why a text or a file could not be read at all."""
+        return {self.line: safe(message), self.table: gr.update(value="", visible=False)}
+
+    def outputs(self) -> list:
+        return [self.line, self.table]
+
+
+def section() -> WhatSection:
+    gr.Markdown(f"## {words.WHAT}")
+    choices = [(words.EXAMPLE_NONE, "")] + [(e.title, e.name) for e in examples()]
+    example = gr.Dropdown(choices, value="", label=words.EXAMPLE, elem_id="example")
+    text = gr.Textbox(
+        label=words.TEXT,
+        info=words.TEXT_INFO,
+        placeholder=words.TEXT_EMPTY,
+        lines=6,
+        max_lines=12,
+        max_length=MAX_BYTES,
+        elem_id="facts",
+    )
+    with gr.Row():
+        button = gr.Button(words.READ, elem_id="read", min_width=120)
+        upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="upload", min_width=120)
+    line = gr.Markdown("", elem_id="read-line")
+    rows = gr.HTML("", visible=False, elem_id="preview", js_on_load=None)
+    return WhatSection(example, text, upload, button, line, rows)
+
+
+def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) -> None:
+    """An example or a file goes into the box, and whatever is in the box is read when asked for."""
+
+    def preview(text: str, name: str) -> dict:
+        try:
+            return what.show(asked(read(text, name), shared.lm(name)))
+        except UnreadableFile as error:
+            return what.complain(str(error))
+
+    def of_example(name: str):
+        return next((e.text for e in examples() if e.name == name), gr.skip())
+
+    def of_file(path: str) -> dict:
+        try:
+            read_file(Path(path), max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
+        except UnreadableFile as error:
+            return what.complain(str(error))
+        return {what.text: Path(path).read_text(encoding="utf-8-sig")}
+
+    reading = {"fn": preview, "inputs": [what.text, model], "outputs": what.outputs(), **on_model}
+    reading |= {"show_progress": "minimal", "show_progress_on": what.line}
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    what.button.click(**reading)
+    what.example.input(of_example, what.example, what.text, **quick).then(**reading)
+    taken = what.upload.upload(of_file, what.upload, [what.text, *what.outputs()], **quick)
+    taken.then(lambda: "", None, what.example, **quick).then(**reading)

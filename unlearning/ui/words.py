@@ -1,0 +1,139 @@
+"""Every text of the page, in one place. Plain words; the field's term stands beside them."""
+
+TITLE = "Lethe"
+LEAD = "Wash facts out of a language model, and see what stays."
+
+# The model
+MODEL = "Model"
+RECALL = {
+    "prompt": "In training a mask led recall to the prompt's last token.",
+    "subject": "In training a mask led recall through the subject's last token.",
+    "free": "In training nothing led recall: no mask.",
+}
+MODEL_LINE = "{device}, {parameters} million parameters, {megabytes} MB. {recall}"
+LOADING_FAILED = "This model could not be loaded; the server's log says why."
+
+# 1 What should go?
+WHAT = "1  What should go?"
+EXAMPLE = "An example list"
+EXAMPLE_NONE = "choose one …"
+TEXT = "Facts, one a line"
+TEXT_INFO = "subject | relation | object, or a plain sentence"
+TEXT_EMPTY = "France | capital | Paris\nThe capital of Japan is Tokyo."
+UPLOAD = "Take a CSV or text file"
+READ = "Read"
+PREVIEW = "As it was read"
+PREVIEW_HEAD = ["row", "read as", "knows it?", "how"]
+PROBLEMS = "Rows that gave no fact"
+PROBLEMS_HEAD = ["row", "field", "what is wrong"]
+YES, NO, OPEN = "yes", "no", "…"
+TRIPLE = "{subject} | {relation} | {object}"
+COUNT = "{facts} read; the model knows {known} of them."
+COUNT_UNASKED = "{facts} read."
+COUNT_PROBLEMS = "{rows} gave no fact: see below."
+NOTHING_READ = "Nothing to read yet: paste facts, choose an example or take a file."
+TOO_LONG = "too long for this model: question and answer have {length} bytes together, at most {limit}"
+
+# 2 Wash
+WASH_HEAD = "2  Wash"
+SCOPE = "How much goes?"
+SCOPE_INFO = "the scope"
+SCOPES = [
+    ("single facts: the subjects' other facts stay", "facts"),
+    ("whole subjects: everything the model knows about them goes", "subjects"),
+    ("a whole relation: every fact of the relation goes", "relation"),
+]
+ADVANCED = "Advanced"
+METHOD = "Method"
+METHODS = [
+    ("LAW: first update, then gradient ascent within a budget", "law"),
+    ("MEMIT: the first update alone", "memit"),
+    ("scaled: MEMIT's update, made as large as LAW's (a control)", "scaled"),
+]
+TARGET = "What to say instead"
+TARGET_INFO = "the wash target: choose one or type your own"
+TARGETS = [("unknown", "unknown"), ("end of text", "eos")]
+MAX_TARGET = 40
+TARGET_LONG = "The wash target may have at most 40 characters."
+STRENGTH = "Strength"
+STRENGTH_INFO = "a factor on the finished weight change; 1 is the method's own"
+SEED = "Seed"
+SEED_INFO = "the same seed gives the same wash"
+SEED_BAD = "The seed is a whole number, 0 or more."
+WASH, STOP = "Wash", "Stop"
+
+# A run
+IDLE = "Nothing is running."
+STARTING = "Starting."
+WAITING = "Waiting: {runs} before yours."
+NOT_READ = "Nothing was washed: no fact could be read."
+DONE = "Done in {seconds} s."
+STOPPED = "Stopped before the end. The model is as it was; nothing was kept."
+STOPPING = "Stopping at the next step."
+LOST = "The program ended in the middle of this wash. The model is as it was; press Wash to do it again."
+FAILED = "Nothing was washed. {text}"
+TOO_OLD = "The last wash of this browser is no longer here; it was too old."
+
+# 3 What happened
+HAPPENED = "3  What happened"
+ALL_GONE = "{gone} of {known} known facts {are} gone."
+STAYED = "{share} of everything else stayed."
+REASONING_SAME = "Reasoning unchanged ({points}, n = {n})."
+REASONING_MOVED = "Reasoning {moved} ({points}, n = {n})."
+FELL, ROSE = "fell", "rose"
+POINTS = "{sign}{points} points"
+ANSWERS = "What the model says"
+ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is"]
+GONE, STILL, CHANGED = "✓ gone", "= still there", "~ changed"
+NO_ANSWER = "(nothing)"
+MORE_ROWS = "… and {n:,} more rows."
+STAY = "What stayed"
+STAY_HEAD = ["asked", "before", "after", "n", "in words"]
+STAY_INFO = "Shares of right answers; in brackets the 95 % interval."
+RATE = "{mean} ({low}–{high})"
+NONE = "–"
+MEASURES = {
+    "washed": ("the facts to wash", "Asked as they were read. Should fall to 0."),
+    "paraphrased": ("the same, in other words", "Phrasings the wash never saw. Should fall too."),
+    "same_subject": ("same subjects, other facts", "The subjects' neighbours. Should stay."),
+    "retained": ("all other facts", "Nothing to do with the wash. Should stay."),
+    "reasoning": ("reasoning, all families", "New puzzles, exact answers. Should stay."),
+    "perplexity": (
+        "perplexity of held-out text",
+        "How much plain text surprises it; lower is better. Should stay.",
+    ),
+}
+SAME_SUBJECT_GOES = "Whole subjects were washed. Should fall."
+FAMILY = "reasoning: {family}"
+FAMILY_WORDS = "One family of puzzles. Should stay."
+WARNING = "Mind: {text}"
+DELTA = "Download the change (delta)"
+CSV = "Download the answers (CSV)"
+UNDO, REDO = "Undo the wash", "Redo the wash"
+UNDONE = "Undone: your model is as it was before."
+REDONE = "Redone: your wash is on again."
+
+# Ask both
+ASK_HEAD = "Ask both"
+ASK_LABEL = "A beginning for the model to go on with"
+ASK_EMPTY = "The capital of France is"
+ASK = "Ask"
+BEFORE, AFTER = "before the wash", "after the wash"
+NOT_WASHED = "(no wash yet)"
+OTHER_MODEL = "(your wash was made on {model})"
+ASK_LONG = "(too long for this model: at most {limit} bytes)"
+
+
+def count(n: int, one: str, many: str) -> str:
+    """`1 fact`, `2 facts`."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
+def percent(x: float | None, digits: int = 0) -> str:
+    """`98 %`; a rounded value never says 100 or 0 when it is not."""
+    if x is None:
+        return NONE
+    text = f"{100 * x:.{digits}f}"
+    if (x < 1 and float(text) == 100) or (x > 0 and float(text) == 0):
+        text = f"{100 * x:.{digits + 1}f}" if digits < 3 else text
+    return f"{text} %"
