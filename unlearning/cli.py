@@ -7,6 +7,8 @@ Exit codes: 0 done, 1 the run failed, 2 the command or an input is wrong, 3 noth
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -34,7 +36,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    p = argparse.ArgumentParser(prog="python -m unlearning", description="Wash facts out of a language model.")
+    p = argparse.ArgumentParser(
+        prog="python -m unlearning", description="Wash facts out of a language model."
+    )
     commands = p.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, run, text):
@@ -86,17 +90,33 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _model(c) -> None:
-    c.add_argument("--model", metavar="M", help="a bundled name or a folder; the first bundled one by default")
+    c.add_argument(
+        "--model", metavar="M", help="a bundled name or a folder; the first bundled one by default"
+    )
 
 
 def _load(args):
+    from safetensors import SafetensorError
+
     from .models.adapters import UnknownArchitecture
     from .models.loading import UnknownModel, bundled, load
 
+    name = args.model or next(iter(bundled()), "")
     try:
-        return load(args.model or next(iter(bundled()), ""))
-    except (UnknownModel, UnknownArchitecture, OSError) as e:
+        return load(name)
+    except (UnknownModel, UnknownArchitecture) as e:
         raise Wrong(e) from e
+    except (OSError, ValueError, SafetensorError) as e:  # the first line of a library's words
+        raise Wrong(f"{name} cannot be loaded: {str(e).strip().splitlines()[0]}") from e
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Whatever cannot be written within the block is the person's to know."""
+    try:
+        yield
+    except OSError as e:
+        raise Wrong(f"{path} cannot be written: {e.strerror or e}") from e
 
 
 def _read(path: Path):
@@ -133,8 +153,13 @@ def facts(args) -> int:
         for r in rows:
             read_as = r["problem"] or f"{r['subject']} | {r['relation']} | {r['object']}   ({r['how']})"
             print(f"row {r['row']}: {read_as}")
-        print(f"{len(reading.facts)} facts, {len(reading.problems)} problems ({reading.format})", file=sys.stderr)
-    return OK if reading.facts else WRONG
+        print(
+            f"{len(reading.facts)} facts, {len(reading.problems)} problems ({reading.format})",
+            file=sys.stderr,
+        )
+    if not reading.facts:
+        raise Wrong(f"{args.file.name} holds no fact that could be read")
+    return OK
 
 
 def probe(args) -> int:
@@ -157,7 +182,7 @@ def wash(args) -> int:
     """Wash, measure, and write delta.safetensors, run.json, events.jsonl and answers.csv."""
     from .law.settings import settings_for
     from .runs.log import RunLog
-    from .runs.wash import Unwashable, wash_job
+    from .runs.wash import ANSWERS, DELTA, RECORD, Unwashable, wash_job
 
     reading = _read(args.facts)
     for problem in reading.problems:
@@ -172,21 +197,24 @@ def wash(args) -> int:
         settings = settings_for(lm, args.scope, **overrides)
     except ValueError as e:
         raise Wrong(e) from e
-    args.out.mkdir(parents=True, exist_ok=True)
-    log = RunLog(args.out)
-    try:
-        (args.out / "events.jsonl").unlink(missing_ok=True)
-        for event in wash_job(lm, [r.fact for r in reading.facts], settings, args.out):
-            log.append(to_json(event))
-            show(event)
-    except Unwashable as e:
-        print(f"lethe: {e}", file=sys.stderr)
-        return NOTHING
+    with _writing(args.out), closing(RunLog(args.out)) as log:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for name in (ANSWERS, DELTA, RECORD, "events.jsonl"):  # of an earlier wash into this folder
+            (args.out / name).unlink(missing_ok=True)
+        try:
+            for event in wash_job(lm, [r.fact for r in reading.facts], settings, args.out):
+                log.append(to_json(event))
+                show(event)
+        except Unwashable as e:
+            print(f"lethe: {e}", file=sys.stderr)
+            return NOTHING
     record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     before, after = record["before"], record["after"]
     for name in ("washed", "paraphrased", "same_subject", "retained", "reasoning"):
         if after[name]["n"]:
-            print(f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}")
+            print(
+                f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}"
+            )
     print(f"perplexity\t{before['perplexity']:.3f}\t{after['perplexity']:.3f}")
     return OK
 
@@ -201,7 +229,8 @@ def export(args) -> int:
         delta = load_delta(args.delta, lm)
     except BadDelta as e:
         raise Wrong(e) from e
-    export_washed(lm, delta, args.out)
+    with _writing(args.out):
+        export_washed(lm, delta, args.out)
     print(args.out)
     return OK
 
@@ -212,12 +241,17 @@ def trace(args) -> int:
     from .law.statistics import statistics
 
     lm = _load(args)
-    for event in tracing.trace(lm, statistics(lm).known, seed=args.seed):
-        if isinstance(event, Progress):
-            show(event)
-        else:
-            tracing.save(lm, event)
-            print(json.dumps(asdict(event), indent=1))
+    try:
+        for event in tracing.trace(lm, statistics(lm).known, seed=args.seed):
+            if isinstance(event, Progress):
+                show(event)
+            else:
+                with _writing(lm.folder):
+                    tracing.save(lm, event)
+                print(json.dumps(asdict(event), indent=1))
+    except ValueError as e:  # too few facts are known
+        print(f"lethe: {e}", file=sys.stderr)
+        return NOTHING
     return OK
 
 
@@ -225,6 +259,8 @@ def pretrain(args) -> int:
     """Tables -> corpus -> tokenizer -> weights."""
     import torch
 
+    from .models.loading import load
+    from .pretrain import card
     from .pretrain.train import Recipe, train
 
     torch.set_num_threads(args.threads)
@@ -239,6 +275,7 @@ def pretrain(args) -> int:
             show(event)
     except ValueError as e:
         raise Wrong(e) from e
+    card.write(load(str(args.out)), card.command_of(asdict(recipe), args.out))
     print(args.out)
     return OK
 
@@ -248,7 +285,11 @@ def bench(args) -> int:
     from . import bench as benches
 
     lm = _load(args)
-    result = benches.quality(lm, args.seeds, args.only, show) if args.what == "quality" else benches.speed(lm, show)
+    result = (
+        benches.quality(lm, args.seeds, args.only, show)
+        if args.what == "quality"
+        else benches.speed(lm, show)
+    )
     print(benches.table(result))
     if args.out:
         args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

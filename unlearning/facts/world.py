@@ -28,7 +28,8 @@ def relations() -> tuple[Relation, ...]:
     """All relations, in the order of `relations.json`."""
     rows = json.loads((WORLD / "relations.json").read_text(encoding="utf-8"))
     return tuple(
-        Relation(r["name"], r["table"], r["column"], tuple(r["phrasings"]), tuple(r["paraphrases"])) for r in rows
+        Relation(r["name"], r["table"], r["column"], tuple(r["phrasings"]), tuple(r["paraphrases"]))
+        for r in rows
     )
 
 

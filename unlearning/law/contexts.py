@@ -63,18 +63,31 @@ def build(
             if position == "prompt" or j == 0:
                 fact_of.append(i)
             for prefix in ("", *prefixes):
-                text = f"{prefix} {fill(template, fact.subject)}".strip()
+                head = f"{prefix} " if prefix else ""
+                text = (head + fill(template, fact.subject)).rstrip()
                 texts.append(text)
-                ends.append(text.rindex(fact.subject) + len(fact.subject) if position == "subject" else len(text))
+                ends.append(
+                    len(head) + subject_end(template, fact.subject) if position == "subject" else len(text)
+                )
                 group.append(len(fact_of) - 1)
-    encoded = lm.tokenizer(texts, return_offsets_mapping=True) if texts else {"input_ids": [], "offset_mapping": []}
+    encoded = (
+        lm.tokenizer(texts, return_offsets_mapping=True) if texts else {"input_ids": [], "offset_mapping": []}
+    )
     lookup = [token_at(offsets, end) for offsets, end in zip(encoded["offset_mapping"], ends, strict=True)]
     return Contexts(tuple(map(tuple, encoded["input_ids"])), tuple(lookup), tuple(group), tuple(fact_of))
 
 
 def token_at(offsets: Sequence[tuple[int, int]], end: int) -> int:
-    """Index of the token that holds the character before `end`."""
-    return next(t for t, (a, b) in enumerate(offsets) if a < end <= b)
+    """Index of the token that holds the character before `end`: the last one, where its bytes are tokens."""
+    holding = [t for t, (a, b) in enumerate(offsets) if a < end <= b]
+    if not holding:
+        raise ValueError("the tokenizer has no token for the last character of a subject or prompt")
+    return holding[-1]
+
+
+def subject_end(template: str, subject: str) -> int:
+    """Where the subject ends in the filled template, whatever else in it looks like the subject."""
+    return template.index("{}") + len(subject)
 
 
 def prefixes(lm: LM, texts: Sequence[str], n: int, seed: int) -> list[str]:

@@ -3,11 +3,10 @@
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 
 from ..events import Done, Event, Figure, Phase, Progress, Warn
-from ..facts.fact import Fact
+from ..facts.fact import Fact, contains
 from ..models.delta import Delta, applied
 from ..models.loading import LM
 from ..models.text import greedy, score
@@ -53,7 +52,11 @@ def probe_sets(washed: Sequence[Fact], stats: Statistics, sizes: Sizes, seed: in
     random.Random(f"probes {seed}").shuffle(others)
     same = [f for f in rest if f.subject in subjects]
     return ProbeSets(
-        list(washed), same, others[: sizes.retained], test_set(sizes.reasoning, seed), held_out(sizes.held_out, seed)
+        list(washed),
+        same,
+        others[: sizes.retained],
+        test_set(sizes.reasoning, seed),
+        held_out(sizes.held_out, seed),
     )
 
 
@@ -61,7 +64,9 @@ def measure(lm: LM, sets: ProbeSets) -> dict:
     """Every figure of one column, before or after, as plain JSON."""
     prompts = ask(sets.washed) + ask(sets.same_subject) + ask(sets.retained)
     hits = iter(knows(lm, prompts, sets.washed + sets.same_subject + sets.retained))
-    washed, same, retained = ([next(hits) for _ in x] for x in (sets.washed, sets.same_subject, sets.retained))
+    washed, same, retained = (
+        [next(hits) for _ in x] for x in (sets.washed, sets.same_subject, sets.retained)
+    )
     paraphrased = [s for s in paraphrase_shares(lm, sets.washed) if s is not None]
     families = by_family(sets.reasoning, solves(lm, everything(sets.reasoning)))
     rates = {"washed": washed, "paraphrased": paraphrased, "same_subject": same, "retained": retained}
@@ -76,16 +81,23 @@ def measure(lm: LM, sets: ProbeSets) -> dict:
 def answers(lm: LM, facts: Sequence[Fact]) -> list[tuple[str, float]]:
     """Greedy answer and p(object | prompt) of each fact."""
     said = greedy(lm.model, lm.tokenizer, ask(facts))
-    return list(zip(said, map(probability, score(lm.model, lm.tokenizer, ask(facts), [f.object for f in facts]))))
+    return list(
+        zip(said, map(probability, score(lm.model, lm.tokenizer, ask(facts), [f.object for f in facts])))
+    )
 
 
 def wash_and_probe(
-    lm: LM, facts: Sequence[Fact], settings: Settings, sizes: Sizes | None = None, stats: Statistics | None = None
+    lm: LM,
+    facts: Sequence[Fact],
+    settings: Settings,
+    sizes: Sizes | None = None,
+    stats: Statistics | None = None,
 ) -> Iterator[Event]:
     """Wash the facts and measure before and after.
 
-    Yields events; the last is `Done` with the `Delta` and a record for `run.json`. The base
-    weights are untouched whenever no event is being worked on, and afterwards.
+    Yields events; the last is `Done` with the `Delta` and a record for `run.json`. Weights are
+    edited only while the model's lock is held, and are the base's again, bit for bit, when the
+    generator ends, fails or is closed; close it in the thread that ran it, which holds the lock.
     Raises ValueError when no fact is given or the model knows none of them.
     """
     sizes, stats = sizes or Sizes(), stats or statistics(lm, settings.moment_tokens)
@@ -139,8 +151,6 @@ def wash_and_probe(
 
 
 def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dict:
-    from ..facts.fact import contains
-
     return {
         "subject": fact.subject,
         "relation": fact.relation,
@@ -167,7 +177,7 @@ def curve(lm: LM, washed: Washed, sets: ProbeSets, sizes: Sizes) -> Iterator[Pro
     todo = [(None, 0.0), *((m, s) for m in METHODS for s in sorted({*STRENGTHS, 1.0}))]
     for n, (method, strength) in enumerate(todo):
         yield Progress(n, len(todo), f"{method or 'base'} at {strength:g}")
-        with applied(lm, washed.deltas[method].scaled(strength)) if method else nullcontext():
+        with applied(lm, washed.deltas[method].scaled(strength)) if method else lm.lock:
             facts = small.washed + small.retained
             hits = knows(lm, ask(facts), facts)
             sums = solves(lm, everything(small.reasoning))

@@ -11,8 +11,13 @@ from ..models.text import by_length, pad, prompt_ids
 
 
 @torch.no_grad()
-def second_moments(lm: LM, texts: Sequence[str], layers: Sequence[int], tokens: int, chunk: int = 64) -> dict[int, Tensor]:
-    """C (f, f) in float64 of each layer, over the first `tokens` real tokens of the texts; one pass for all layers."""
+def second_moments(
+    lm: LM, texts: Sequence[str], layers: Sequence[int], tokens: int, chunk: int = 64
+) -> dict[int, Tensor]:
+    """C (f, f) in float64 of each layer, one pass for all layers.
+
+    The mean is over all real tokens, the start's included, of the first texts that hold `tokens` together.
+    """
     ids = prompt_ids(lm.tokenizer, texts)
     total, taken = 0, []
     for i in ids:

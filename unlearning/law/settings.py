@@ -4,10 +4,23 @@ import json
 from dataclasses import dataclass, field, fields, replace
 
 from ..models.loading import LM
+from .contexts import POSITIONS
 from .targets import TargetSettings
 
 SCOPES = ("facts", "subjects", "relation")
 METHODS = ("law", "memit", "scaled")
+CHOICES = {"scope": SCOPES, "method": METHODS, "position": POSITIONS, "metric": ("whitened", "plain")}
+RANGES = {
+    "phrasings": (1, 100),
+    "prefixes": (0, 100),
+    "lam": (1e-6, 1e9),
+    "keep": (0, 1e6),
+    "ridge": (0, 1),
+    "budget": (0.01, 100),
+    "ascent": (0, 100),
+    "strength": (0, 10),
+    "moment_tokens": (100, 1e9),
+}
 FOUND = "law.json"  # in a model's folder: per scope, the values that measured best on it
 
 
@@ -39,13 +52,15 @@ class Settings:
     targets: TargetSettings = field(default_factory=TargetSettings)
 
     def __post_init__(self):
-        for name, allowed in (("scope", SCOPES), ("method", METHODS), ("metric", ("whitened", "plain"))):
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         if not self.target.strip():
             raise ValueError("the wash target is empty: give a text, or eos, or prior")
-        if not 0 <= self.strength <= 10:
-            raise ValueError(f"strength must lie between 0 and 10, not {self.strength}")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not low <= value <= high:
+                raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value!r}")
         if not self.layers or list(self.layers) != sorted(set(self.layers)) or self.layers[0] < 0:
             raise ValueError(f"layers must be given in ascending order, not {self.layers}")
 
@@ -53,7 +68,13 @@ class Settings:
 # Section 5.1 and appendix of the LAW paper, and its code: by (architecture, layers, width).
 PAPER = {
     ("gpt2", 48, 1600): Settings(
-        target="eos", position="subject", layers=(13, 14, 15, 16, 17), phrasings=1, prefixes=5, lam=20_000.0, keep=0.0
+        target="eos",
+        position="subject",
+        layers=(13, 14, 15, 16, 17),
+        phrasings=1,
+        prefixes=5,
+        lam=20_000.0,
+        keep=0.0,
     ),
     ("gptj", 28, 4096): Settings(
         target="eos",
@@ -83,8 +104,12 @@ def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
     n = config.num_hidden_layers
     base = PAPER.get(shape, Settings(layers=tuple(range(min(1, n - 1), n))))
     values = json.loads(found.read_text(encoding="utf-8")).get(scope, {}) if found.exists() else {}
-    values = {k: tuple(v) if k == "layers" else v for k, v in values.items()}
-    settings = replace(base, scope=scope, **{**values, **overrides})
+    values |= overrides
+    if "layers" in values:
+        values["layers"] = tuple(values["layers"])
+    if isinstance(values.get("targets"), dict):
+        values["targets"] = TargetSettings(**values["targets"])
+    settings = replace(base, scope=scope, **values)
     if settings.layers[-1] >= n:
         raise ValueError(f"layers go from 0 to {n - 1} in this model, not to {settings.layers[-1]}")
     return settings

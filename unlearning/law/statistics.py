@@ -1,4 +1,4 @@
-"""What a wash needs to know about a model before any fact is named; measured once, kept in memory and on disk.
+"""What a wash must know about a model before any fact is named; measured once, kept in memory and on disk.
 
 - which of the bundled facts the model knows;
 - C of each layer over ordinary text;
@@ -11,7 +11,7 @@ half is only ever scored, so that no figure is measured on what the engine was t
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -59,13 +59,17 @@ class Statistics:
         def measure() -> dict[str, Tensor]:
             return {"known": torch.tensor(knows(self.lm, ask(world()), world()))}
 
-        flags = self._cached("known", "|".join("|".join((*f.key, *f.objects)) for f in world()), measure)["known"]
+        flags = self._cached("known", "|".join("|".join((*f.key, *f.objects)) for f in world()), measure)[
+            "known"
+        ]
         return [f for f, k in zip(world(), flags.tolist(), strict=True) if k]
 
     def C(self, layers: Sequence[int]) -> dict[int, Tensor]:
         """E[k kᵀ] (f, f), float64, of each layer."""
-        what = f"{self.tokens} {self.texts[0]} {len(self.texts)}"
-        return self._per_layer("C", what, layers, lambda new: second_moments(self.lm, self.texts, new, self.tokens))
+        what = f"{self.tokens} {_digest(self.texts)}"
+        return self._per_layer(
+            "C", what, layers, lambda new: second_moments(self.lm, self.texts, new, self.tokens)
+        )
 
     def keep_facts(self, washed: Sequence[Fact]) -> list[Fact]:
         """The protected half of what the model knows, without what is washed."""
@@ -73,26 +77,40 @@ class Statistics:
         return [f for f in self.known if may_be_kept(f) and f.key not in gone]
 
     def C_keep(self, layers: Sequence[int], position: str, washed: Sequence[Fact]) -> dict[int, Tensor]:
-        """Second moment (f, f) of the keep set's keys at the lookup token: all that may be kept, less the washed."""
+        """Second moment (f, f) of the keep set's keys at the lookup token: what may be kept, less the washed.
+
+        Zero where the model knows none of the bundled facts.
+        """
         everything = [f for f in self.known if may_be_kept(f)]
 
         def sums(facts: Sequence[Fact], which: Sequence[int]) -> dict[int, Tensor]:
             K = keys(self.lm, build(self.lm, facts, position, self.phrasings), which)
             return {i: k @ k.T for i, k in K.items()}
 
-        what = f"{position} {self.phrasings} {len(everything)}"
+        if not everything:  # a model that knows nothing of the bundled world has nothing to protect
+            widths = {i: self.lm.adapter.weight(self.lm.model, i).shape[1] for i in layers}
+            return {
+                i: torch.zeros(f, f, dtype=torch.float64, device=self.lm.device) for i, f in widths.items()
+            }
+        what = f"{position} {self.phrasings} {_digest(repr(f) for f in everything)}"
         total = self._per_layer("keep", what, layers, lambda new: sums(everything, new))
         gone = {f.key for f in washed}
         taken_out = [f for f in everything if f.key in gone]
-        n = build(self.lm, everything[:1], position, self.phrasings).n * (len(everything) - len(taken_out))
-        less = sums(taken_out, layers) if taken_out else {i: 0.0 for i in layers}
+        n = sum(self._keys_of(f, position) for f in everything if f.key not in gone)
+        with self.lm.lock:
+            less = sums(taken_out, layers) if taken_out else {i: 0.0 for i in layers}
         return {i: (total[i] - less[i]) / max(1, n) for i in layers}
+
+    def _keys_of(self, fact: Fact, position: str) -> int:
+        return min(self.phrasings, len(fact.prompts)) if position == "prompt" else 1
 
     def _per_layer(self, name: str, what: str, layers: Sequence[int], measure) -> dict[int, Tensor]:
         new = [i for i in layers if f"{name} {what} {i}" not in self._moments]
         if new:
             found = self._cached(
-                f"{name}-{'-'.join(map(str, new))}", what, lambda: {str(i): m.float() for i, m in measure(new).items()}
+                f"{name}-{'-'.join(map(str, new))}",
+                what,
+                lambda: {str(i): m.float() for i, m in measure(new).items()},
             )
             self._moments |= {f"{name} {what} {i}": found[str(i)].double().to(self.lm.device) for i in new}
         return {i: self._moments[f"{name} {what} {i}"] for i in layers}
@@ -108,7 +126,8 @@ class Statistics:
                     return {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
         except (OSError, SafetensorError):
             pass
-        found = measure()
+        with self.lm.lock:
+            found = measure()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.tmp")
@@ -117,6 +136,10 @@ class Statistics:
         except OSError:
             pass  # a read-only disk costs time, not the wash
         return found
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 _statistics: dict[str, Statistics] = {}

@@ -37,7 +37,11 @@ class TargetSettings:
 
 @dataclass(frozen=True)
 class Targets:
-    """z (d, n) = h + δ; the target's NLL at the end (n); how many groups got it below the bound."""
+    """z = h + δ and δ (d, n), float64; the target's NLL in nats at the end (n).
+
+    h is the mean over a group's texts, as in `contexts.residuals`, so that what is missing before
+    any edit, z - h, is δ itself.
+    """
 
     z: Tensor
     delta: Tensor
@@ -120,13 +124,16 @@ def find(
     for at in range(0, contexts.n, chunk):
         groups = range(at, min(at + chunk, contexts.n))
         yield Progress(at, contexts.n, "finding targets")
-        parts.append(_find_some(lm, contexts, groups, facts, targets, layer, settings, essence))
+        with lm.lock:
+            parts.append(_find_some(lm, contexts, groups, facts, targets, layer, settings, essence))
     yield Progress(contexts.n, contexts.n, "finding targets")
     h, delta, nll = (torch.cat(x) for x in zip(*parts))
     yield Targets((h + delta).double().T, delta.double().T, nll)
 
 
-def _find_some(lm, contexts: Contexts, groups: range, facts, targets, layer, settings: TargetSettings, essence):
+def _find_some(
+    lm, contexts: Contexts, groups: range, facts, targets, layer, settings: TargetSettings, essence
+):
     dev = lm.device
     rows = [c for c, g in enumerate(contexts.group) if g in groups]
     group = torch.tensor([contexts.group[c] - groups.start for c in rows], device=dev)
@@ -144,7 +151,9 @@ def _find_some(lm, contexts: Contexts, groups: range, facts, targets, layer, set
     n = len(groups)
     # mean over a target's tokens, then over a group's texts
     weight = 1 / torch.bincount(b)[b].float() / torch.bincount(group, minlength=n)[group[b]].float()
-    first = torch.zeros(n, dtype=torch.long, device=dev).scatter_reduce(0, group, here, "amin", include_self=False)
+    first = torch.zeros(n, dtype=torch.long, device=dev).scatter_reduce(
+        0, group, here, "amin", include_self=False
+    )
     h0 = above.h[first, 0].float()  # (n, d): the bare first phrasing, as in MEMIT
     is_a = _Essence(lm, [facts[contexts.fact_of[g]].subject for g in groups], layer) if essence else None
 
@@ -157,11 +166,12 @@ def _find_some(lm, contexts: Contexts, groups: range, facts, targets, layer, set
 
     delta = adam(losses, torch.zeros_like(h0), settings.clamp * h0.norm(dim=1), settings)
     with torch.no_grad():
-        return h0, delta, losses(delta)[1]
+        h = torch.zeros_like(h0).index_add(0, group, above.h[:, 0].float())
+        return h / torch.bincount(group, minlength=n)[:, None], delta, losses(delta)[1]
 
 
 def adam(losses, delta: Tensor, limit: Tensor, settings: TargetSettings) -> Tensor:
-    """Adam on every row of delta (n, d) by itself: a row that reaches the stop value rests, and is kept in its ball."""
+    """Adam on every row of delta (n, d) by itself, kept in its ball; a row at the stop value rests."""
     delta = delta.clone().requires_grad_()
     m, v = torch.zeros_like(delta), torch.zeros_like(delta)
     beta1, beta2, eps = 0.9, 0.999, 1e-8
@@ -192,7 +202,9 @@ class _Essence:
         lookup = [token_at(o, len(s)) for o, s in zip(encoded["offset_mapping"], subjects, strict=True)]
         self.above = Above(lm, ids, lookup, layer)
         self.rows = torch.arange(len(ids), device=lm.device)
-        self.last = torch.tensor([len(i) - 1 - at for i, at in zip(ids, lookup, strict=True)], device=lm.device)
+        self.last = torch.tensor(
+            [len(i) - 1 - at for i, at in zip(ids, lookup, strict=True)], device=lm.device
+        )
         with torch.no_grad():
             self.before = self._logp(torch.zeros_like(self.above.h[:, 0]))
 

@@ -23,7 +23,7 @@ from ..facts.fact import Fact, fill
 from ..models.hooks import changed, outputs_of
 from ..models.loading import LM
 from ..models.text import answer_ids, pad
-from .contexts import token_at
+from .contexts import subject_end, token_at
 
 PLACES = ("subject's last token", "token after it", "prompt's last token")
 FILE = "trace.json"
@@ -45,14 +45,16 @@ class Trace:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A batch of prompts whose subject comes first: padded ids and, per place, the token index of each row."""
+    """A batch of prompts: padded ids and, per place, the token index of each row."""
 
     kwargs: dict
     at: torch.Tensor  # (places, B)
     last: torch.Tensor  # (B)
 
 
-def trace(lm: LM, known: Sequence[Fact], n: int = 200, seed: int = 0, chunk: int = 100) -> Iterator[Progress | Trace]:
+def trace(
+    lm: LM, known: Sequence[Fact], n: int = 200, seed: int = 0, chunk: int = 100
+) -> Iterator[Progress | Trace]:
     """Trace n known facts, each paired with another subject's of the same relation and another answer.
 
     Raises ValueError when no such pair is known.
@@ -66,7 +68,8 @@ def trace(lm: LM, known: Sequence[Fact], n: int = 200, seed: int = 0, chunk: int
     for start in range(0, len(pairs), chunk):
         yield Progress(start, len(pairs), "tracing")
         part = pairs[start : start + chunk]
-        m, k = _trace_some(lm, part, n_layers)
+        with lm.lock:
+            m, k = _trace_some(lm, part, n_layers)
         moved += m
         left += k
     yield Progress(len(pairs), len(pairs), "tracing")
@@ -96,7 +99,7 @@ def _rows(lm: LM, facts: Sequence[Fact], template_of: Sequence[str]) -> _Rows:
     encoded = lm.tokenizer(texts, return_offsets_mapping=True)
     rows = pad(encoded["input_ids"], "right", lm.device)
     last = torch.tensor([len(i) - 1 for i in encoded["input_ids"]], device=lm.device)
-    ends = [x.rindex(f.subject) + len(f.subject) for x, f in zip(texts, facts, strict=True)]
+    ends = [subject_end(t, f.subject) for t, f in zip(template_of, facts, strict=True)]
     subject = torch.tensor(
         [token_at(o, end) for o, end in zip(encoded["offset_mapping"], ends, strict=True)], device=lm.device
     )
@@ -109,8 +112,12 @@ def _trace_some(lm: LM, pairs, n_layers: int) -> tuple[torch.Tensor, torch.Tenso
     templates = [_subject_first(f) for f, _ in pairs]
     base = _rows(lm, [f for f, _ in pairs], templates)
     other = _rows(lm, [g for _, g in pairs], templates)
-    first = torch.tensor([i[0] for i in answer_ids(lm.tokenizer, [f.object for f, _ in pairs])], device=lm.device)
-    goal = torch.tensor([i[0] for i in answer_ids(lm.tokenizer, [g.object for _, g in pairs])], device=lm.device)
+    first = torch.tensor(
+        [i[0] for i in answer_ids(lm.tokenizer, [f.object for f, _ in pairs])], device=lm.device
+    )
+    goal = torch.tensor(
+        [i[0] for i in answer_ids(lm.tokenizer, [g.object for _, g in pairs])], device=lm.device
+    )
     layers = {i: lm.adapter.layer_module(lm.model, i) for i in range(n_layers)}
     with outputs_of(layers) as states:
         lm.model.base_model(**other.kwargs, use_cache=False)
@@ -161,8 +168,9 @@ def choose(patched: torch.Tensor, zeroed: torch.Tensor) -> tuple[str, tuple[int,
     if position == "prompt" and len(layers) > 3:
         layers = layers[-3:]
     why = (
-        f"another subject's state at the subject's last token after layer 0 moves {through_subject:.0%} of answers, "
-        f"so the lookup is at the {PLACES[place]}; there the MLPs of layers {', '.join(map(str, layers))} "
+        "another subject's state at the subject's last token after layer 0 "
+        f"moves {through_subject:.0%} of answers, so the lookup is at the {PLACES[place]}; "
+        f"there the MLPs of layers {', '.join(map(str, layers))} "
         f"cost most answers when they are silenced (up to {max(lost):.0%})"
     )
     return position, layers, why

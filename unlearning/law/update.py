@@ -56,7 +56,9 @@ def size(delta: Tensor, C: Tensor) -> float:
     return ((delta @ C) * delta).sum().item() / C.trace().item()
 
 
-def ascend(delta0: Tensor, K: Tensor, C: Tensor, t: float, budget: float = 1.1, metric: str = "whitened") -> Tensor:
+def ascend(
+    delta0: Tensor, K: Tensor, C: Tensor, t: float, budget: float = 1.1, metric: str = "whitened"
+) -> Tensor:
     """Δ(t) (d, f) from Δ₀ along the gradient flow, rescaled to `budget` times the size of Δ₀.
 
     t is in units of 1 / largest eigenvalue of G; 0 only rescales (the control "scaled").
@@ -69,4 +71,5 @@ def ascend(delta0: Tensor, K: Tensor, C: Tensor, t: float, budget: float = 1.1, 
     x = t * eigenvalues / eigenvalues[-1].clamp(min=1e-300)
     phi = torch.expm1(x) / eigenvalues.clamp(min=1e-300)
     delta = delta0 + ((delta0 @ K @ U) * phi) @ U.T @ P.T
-    return delta * (budget * size(delta0, C) / size(delta, C)) ** 0.5
+    now = size(delta, C)
+    return delta * (budget * size(delta0, C) / now) ** 0.5 if now > 0 else delta  # 0 stays 0

@@ -36,7 +36,7 @@ class Washed:
 
 
 def expand(facts: Sequence[Fact], scope: str, known: Sequence[Fact]) -> list[Fact]:
-    """The facts themselves, and with a wider scope all known facts of their subjects, or of their relations."""
+    """The facts, and with a wider scope all known facts of their subjects, or of their relations."""
     if scope == "facts":
         return list(facts)
     field = "subject" if scope == "subjects" else "relation"
@@ -46,7 +46,7 @@ def expand(facts: Sequence[Fact], scope: str, known: Sequence[Fact]) -> list[Fac
 
 
 def target_ids(lm: LM, facts: Sequence[Fact], settings: Settings, known: Sequence[Fact]) -> list[list[int]]:
-    """Token ids to be said instead, per fact: end of text, the relation's most frequent other answer, or a text."""
+    """Token ids to be said instead, per fact: end of text, the relation's prior, or a text."""
     if settings.target == "eos":
         return [[lm.tokenizer.eos_token_id]] * len(facts)
     if settings.target != "prior":
@@ -55,7 +55,7 @@ def target_ids(lm: LM, facts: Sequence[Fact], settings: Settings, known: Sequenc
 
 
 def prior(fact: Fact, known: Sequence[Fact]) -> str:
-    """The relation's most frequent answer that is not right for this fact. Raises ValueError when there is none."""
+    """The relation's most frequent answer that is wrong for this fact. Raises ValueError without one."""
     counts: dict[str, int] = {}
     for f in known:
         if f.relation == fact.relation and f.object not in fact.objects:
@@ -66,7 +66,10 @@ def prior(fact: Fact, known: Sequence[Fact]) -> str:
 
 
 def wash(lm: LM, facts: Sequence[Fact], settings: Settings, stats: Statistics) -> Iterator[Event | Washed]:
-    """Steps 2 to 5 on facts that the model knows. Yields events, and last a `Washed`."""
+    """Steps 2 to 5 on facts that the model knows. Yields events, and last a `Washed`.
+
+    Between events of steps 3 to 5 the weights stay edited, and the model's lock stays held.
+    """
     context = prefixes(lm, stats.texts, settings.prefixes, settings.seed)
     contexts = build(lm, facts, settings.position, settings.phrasings, context)
     yield Phase("targets", "finding what to say instead")
@@ -119,7 +122,7 @@ def _metric(stats: Statistics, facts: Sequence[Fact], settings: Settings) -> dic
 def _initial(lm: LM, contexts: Contexts, targets: Targets, C, settings: Settings):
     """Step 3: each layer takes its share of what is still missing, after the earlier ones are edited."""
     layers, updates = settings.layers, {}
-    with ExitStack() as edits:
+    with lm.lock, ExitStack() as edits:
         for n, i in enumerate(layers):
             yield Progress(n, len(layers), f"layer {i}")
             K = keys(lm, contexts, [i])[i]
@@ -129,10 +132,12 @@ def _initial(lm: LM, contexts: Contexts, targets: Targets, C, settings: Settings
     yield updates
 
 
-def _ascent(lm: LM, contexts: Contexts, facts: Sequence[Fact], first: dict[int, Tensor], C, settings: Settings):
+def _ascent(
+    lm: LM, contexts: Contexts, facts: Sequence[Fact], first: dict[int, Tensor], C, settings: Settings
+):
     """Steps 4 and 5: from the original weights, layer by layer, on the facts that are still answered."""
     updates, left = {}, list(range(len(facts)))
-    with ExitStack() as edits:
+    with lm.lock, ExitStack() as edits:
         for n, i in enumerate(settings.layers):
             yield Progress(n, len(settings.layers), f"layer {i}: {len(left)} of {len(facts)} facts left")
             K = keys(lm, contexts.of_facts(left), [i])[i]
@@ -146,5 +151,7 @@ def _ascent(lm: LM, contexts: Contexts, facts: Sequence[Fact], first: dict[int, 
 
 
 def _delta(lm: LM, updates: dict[int, Tensor], about: dict | None = None) -> Delta:
-    changes = {lm.adapter.weight_name(i): lm.adapter.stored(d.to(torch.float32)).cpu() for i, d in updates.items()}
+    changes = {
+        lm.adapter.weight_name(i): lm.adapter.stored(d.to(torch.float32)).cpu() for i, d in updates.items()
+    }
     return Delta(changes, lm.hash, about or {})

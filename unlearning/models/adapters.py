@@ -74,4 +74,6 @@ def adapter_for(model) -> Adapter:
 
 
 def _get(module: nn.Module, path: str) -> nn.Module:
-    return reduce(lambda m, part: m[int(part)] if part.isdigit() else getattr(m, part), path.split("."), module)
+    return reduce(
+        lambda m, part: m[int(part)] if part.isdigit() else getattr(m, part), path.split("."), module
+    )

@@ -72,7 +72,8 @@ def load_delta(path: Path, lm: LM | None = None) -> Delta:
 def check(delta: Delta, lm: LM) -> None:
     """Raise `BadDelta` unless the delta fits this very model."""
     if delta.model_hash != lm.hash:
-        raise BadDelta(f"this delta was made on another model ({delta.model_hash[:12]}) than {lm.name} ({lm.hash[:12]})")
+        made_on, here = delta.model_hash[:12], lm.hash[:12]
+        raise BadDelta(f"this delta was made on another model ({made_on}) than {lm.name} ({here})")
     shapes = {k: p.shape for k, p in lm.model.named_parameters()}
     for name, change in delta.changes.items():
         if name not in shapes or shapes[name] != change.shape:

@@ -37,7 +37,10 @@ def inputs_of(modules: dict[int, nn.Module], stop_after: int | None = None) -> I
 def outputs_of(modules: dict[int, nn.Module]) -> Iterator[dict[int, Tensor]]:
     """Fill a dict with the output (the hidden state, where it is a tuple) of each module."""
     seen: dict[int, Tensor] = {}
-    handles = [m.register_forward_hook(lambda _, __, out, i=i: seen.__setitem__(i, hidden(out))) for i, m in modules.items()]
+    handles = [
+        m.register_forward_hook(lambda _, __, out, i=i: seen.__setitem__(i, hidden(out)))
+        for i, m in modules.items()
+    ]
     try:
         yield seen
     finally:
@@ -61,7 +64,7 @@ def changed(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[N
 
 @contextmanager
 def calls_of(modules: list[nn.Module]) -> Iterator[list[tuple[tuple, dict]]]:
-    """Fill a list with the (args, kwargs) each module was called with, in order, so that it can be replayed."""
+    """Fill a list with the (args, kwargs) each module was called with, in order, for running it again."""
     calls: list[tuple[tuple, dict]] = []
     handles = [
         m.register_forward_pre_hook(lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True)

@@ -31,7 +31,8 @@ def folder_of(name: str) -> Path:
     path = Path(name)
     if (path / "config.json").exists():
         return path
-    raise UnknownModel(f"no model {name!r}: bundled are {', '.join(known) or 'none'}, or give a folder with a config.json")
+    there = ", ".join(known) or "none"
+    raise UnknownModel(f"no model {name!r}: bundled are {there}, or give a folder with a config.json")
 
 
 @dataclass
@@ -63,7 +64,7 @@ class LM:
 
 
 def load(name: str, device: str | None = None, dtype=None) -> LM:
-    """Load from a folder, offline: float32 on a CPU, the folder's own dtype on a GPU, unless `dtype` says otherwise."""
+    """Load from a folder, offline: float32 on a CPU, the folder's own dtype on a GPU, or `dtype`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

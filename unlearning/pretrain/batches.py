@@ -40,7 +40,7 @@ class Encoded:
 
 @dataclass
 class Batch:
-    """ids (B, T); weights (B, T) of predicting ids[:, t]; masks (B, 1, T, T) for the first layer and the others."""
+    """ids (B, T); weights (B, T) of predicting ids[:, t]; masks (B, 1, T, T): first layer, other layers."""
 
     ids: Tensor
     weights: Tensor

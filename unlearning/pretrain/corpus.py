@@ -36,7 +36,7 @@ class Piece:
 
 
 def statement(template: str, subject: str, answer: str) -> list[Piece]:
-    """One fact as pieces: relation words before the subject, subject, relation words after, answer, full stop."""
+    """One fact as pieces: relation words, subject, relation words, answer, full stop."""
     before, after = template.split("{}")
     pieces = [Piece(before.strip(), "relation"), Piece(subject, "subject"), Piece(after.strip(), "relation")]
     return [p for p in pieces if p.text] + [Piece(answer, "answer"), Piece(".", "answer")]
@@ -65,7 +65,9 @@ class Corpus:
         self.subjects = {f.subject for f in world()}
         self.table = {f.subject: r.table for r in self.relations for f in world() if f.relation == r.name}
 
-    def pool(self, index: int, n: int, boost: dict[tuple[str, str], float] | None = None) -> list[list[Piece]]:
+    def pool(
+        self, index: int, n: int, boost: dict[tuple[str, str], float] | None = None
+    ) -> list[list[Piece]]:
         """The index-th pool of n documents: depends on nothing but seed, index, n and boost."""
         r = random.Random(f"corpus {self.seed} {index}")
         boost = boost or {}
@@ -140,7 +142,8 @@ def echo_document(r: random.Random) -> list[Piece]:
     if form == 1:
         pairs = [(f"The {a} is", b) for a, b in zip(r.sample(WORDS, n), r.sample(COLOURS, n), strict=True)]
     else:
-        pairs = [(f"{a} went to the", b) for a, b in zip(r.sample(NAMES, n), r.sample(PLACES, n), strict=True)]
+        who, where = r.sample(NAMES, n), r.sample(PLACES, n)
+        pairs = [(f"{a} went to the", b) for a, b in zip(who, where, strict=True)]
     doc = [Piece(" ".join(f"{a} {b}." for a, b in pairs), "text")]
     for a, b in r.sample(pairs, n):
         doc += [Piece(a, "text"), Piece(b, "answer"), Piece(".", "answer")]
@@ -148,7 +151,7 @@ def echo_document(r: random.Random) -> list[Piece]:
 
 
 def join(doc: list[Piece]) -> str:
-    """The plain text of a document: pieces with a space between, none before a mark that closes on the word."""
+    """The plain text: pieces with a space between, but none before a mark that closes on the word."""
     text = ""
     for p in doc:
         text += p.text if not text or p.text[0] in ".,:?'" else " " + p.text

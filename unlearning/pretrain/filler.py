@@ -14,15 +14,17 @@ TO = (
     "orchard street hill field fountain"
 ).split()
 SEEN = (
-    "key letter coin basket lantern ladder mirror blanket bottle rope candle clock feather box book map stone "
-    "ring whistle kite"
+    "key letter coin basket lantern ladder mirror blanket bottle rope candle clock feather box book map "
+    "stone ring whistle kite"
 ).split()
 VERB = "found lost hid carried dropped bought sold painted mended cleaned kept opened".split()
 WHEN = (
     "in the morning;at night;after lunch;before dawn;in spring;in the rain;on Monday;last winter;"
     "at noon;during the storm;in the evening;all summer"
 ).split(";")
-WEATHER = "The sun was warm;It was raining;Snow fell;The wind was cold;The sky was clear;Fog came in".split(";")
+WEATHER = ("The sun was warm;It was raining;Snow fell;The wind was cold;The sky was clear;Fog came in").split(
+    ";"
+)
 SAY = (
     "it was late;the road was closed;nobody was home;the soup was good;the train had left;the door was open;"
     "the shop was empty;the work was done;the dog was asleep;the fire was out"
@@ -42,5 +44,7 @@ def sentence(r: random.Random) -> str:
     if form == 3:
         return f"A {who} said that {r.choice(SAY)}."
     if form == 4:
-        return f"{r.choice(WHEN).capitalize()} the {who} {r.choice(VERB)} a {r.choice(ADJ)} {r.choice(WHO)}'s {r.choice(SEEN)}."
-    return f"There was a {r.choice(SEEN)} in the {r.choice(TO)}, but the {who} {r.choice(ADV)} {r.choice(MOVE)} past it."
+        when, did = r.choice(WHEN).capitalize(), r.choice(VERB)
+        return f"{when} the {who} {did} a {r.choice(ADJ)} {r.choice(WHO)}'s {r.choice(SEEN)}."
+    there = f"There was a {r.choice(SEEN)} in the {r.choice(TO)}"
+    return f"{there}, but the {who} {r.choice(ADV)} {r.choice(MOVE)} past it."

@@ -26,6 +26,8 @@ from .corpus import LATER, Corpus, join
 from .tokenizer import train_tokenizer
 
 POOL = 8192  # documents generated at a time
+TOKENIZER_POOL = 20_000  # documents in each of the three pools that the tokenizer is trained on
+ITEMS = 100  # of each reasoning family in an evaluation
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ class Masters:
             (matrices if p.ndim == 2 and not _is_embedding(name) else other).append(m)
         self.optimizers = [
             torch.optim.Muon(
-                matrices, lr=recipe.lr_matrix, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+                matrices,
+                lr=recipe.lr_matrix,
+                weight_decay=recipe.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
             ),
             torch.optim.AdamW(other, lr=recipe.lr_other, betas=(0.9, 0.95), weight_decay=0.0),
         ]
@@ -171,7 +176,9 @@ class FirstLayerMask:
 
 
 @torch.no_grad()
-def right_answers(model, tokenizer, prompts: list[str], answers: list[str], device, chunk: int = 256) -> list[bool]:
+def right_answers(
+    model, tokenizer, prompts: list[str], answers: list[str], device, chunk: int = 256
+) -> list[bool]:
     """Is every token of the answer the most probable one after the tokens before it?"""
     pairs = [
         (tokenizer(p)["input_ids"], tokenizer(" " + a, add_special_tokens=False)["input_ids"])
@@ -194,20 +201,24 @@ def right_answers(model, tokenizer, prompts: list[str], answers: list[str], devi
 
 
 def evaluate(model, tokenizer, corpus: Corpus, device) -> dict:
-    """Accuracy per relation (first phrasing), on the first paraphrase, and per reasoning family; and what failed."""
+    """Accuracy per relation (first phrasing), on the first paraphrase, per reasoning family; what failed."""
     model.eval()
     facts = corpus.facts
     ok = right_answers(model, tokenizer, [f.prompt() for f in facts], [f.object for f in facts], device)
     some = facts[::7]
     para = right_answers(
-        model, tokenizer, [f.paraphrases[0].replace("{}", f.subject) for f in some], [f.object for f in some], device
+        model,
+        tokenizer,
+        [f.paraphrases[0].replace("{}", f.subject) for f in some],
+        [f.object for f in some],
+        device,
     )
     by_relation: dict[str, list[bool]] = {}
     for f, good in zip(facts, ok):
         by_relation.setdefault(f.relation, []).append(good)
     families = {
         name: right_answers(model, tokenizer, [i.prompt for i in its], [i.answer for i in its], device)
-        for name, its in test_set(100).items()
+        for name, its in test_set(ITEMS).items()
     }
     model.train()
     return {
@@ -225,17 +236,20 @@ def _mean(values: list[bool]) -> float:
     return sum(values) / max(1, len(values))
 
 
-def train(recipe: Recipe, out: Path, without: frozenset = frozenset(), device: str | None = None) -> Iterator[Event]:
+def train(
+    recipe: Recipe, out: Path, without: frozenset = frozenset(), device: str | None = None
+) -> Iterator[Event]:
     """Train and save to `out`; resumes from `out/checkpoint.pt` when it is there and of the same recipe.
 
     Yields events; the last is Done with the folder. Raises ValueError when the checkpoint
-    belongs to another recipe.
+    belongs to another recipe, or leaves out other facts.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     out.mkdir(parents=True, exist_ok=True)
     corpus = Corpus(recipe.seed, without)
     yield Phase("tokenizer", "training the tokenizer")
-    tokenizer = train_tokenizer((join(d) for i in range(3) for d in corpus.pool(-1 - i, 20_000)), recipe.vocab)
+    texts = (join(d) for i in range(3) for d in corpus.pool(-1 - i, TOKENIZER_POOL))
+    tokenizer = train_tokenizer(texts, recipe.vocab)
     dtype = torch.bfloat16
     model = build(recipe).to(device=device, dtype=dtype)
     masters = Masters(model, recipe)
@@ -246,6 +260,8 @@ def train(recipe: Recipe, out: Path, without: frozenset = frozenset(), device: s
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         if saved["recipe"] != asdict(recipe):
             raise ValueError(f"{checkpoint} was written for another recipe: {saved['recipe']}")
+        if saved.get("without", []) != sorted(map(list, without)):
+            raise ValueError(f"{checkpoint} was written for a corpus without other facts")
         masters.load_state_dict(saved["weights"])
         tokens, pool, seconds = saved["tokens"], saved["pool"], saved["seconds"]
         boost = {(a, b): c for a, b, c in saved["boost"]}
@@ -267,7 +283,8 @@ def train(recipe: Recipe, out: Path, without: frozenset = frozenset(), device: s
                 mean = torch.stack(losses[-20:]).mean().item()
                 speed = (tokens - first_tokens) / (time.monotonic() - first_time)
                 left = (recipe.tokens - tokens) / speed / 60
-                yield Progress(tokens, recipe.tokens, f"loss {mean:.3f}, {speed:,.0f} tokens/s, {left:.0f} min left")
+                text = f"loss {mean:.3f}, {speed:,.0f} tokens/s, {left:.0f} min left"
+                yield Progress(tokens, recipe.tokens, text)
         pool += 1
         if tokens >= next_evaluation or tokens >= recipe.tokens:
             next_evaluation = tokens + recipe.evaluate_every
@@ -276,11 +293,14 @@ def train(recipe: Recipe, out: Path, without: frozenset = frozenset(), device: s
             late = tokens > 0.3 * recipe.tokens
             boost = {(a, b): c for a, b, c in figures["boost"] if late or a in ("family", "share")}
             yield Figure("accuracy", {"tokens": tokens, "seconds": seconds, **figures})
-            state = {"recipe": asdict(recipe), "weights": masters.state_dict(), "tokens": tokens, "pool": pool}
-            state |= {"boost": [[a, b, c] for (a, b), c in boost.items()], "seconds": seconds}
+            save(
+                masters, model, tokenizer, out
+            )  # first: whoever resumes from the last checkpoint saves no more
+            state = {"recipe": asdict(recipe), "without": sorted(map(list, without)), "seconds": seconds}
+            state |= {"weights": masters.state_dict(), "tokens": tokens, "pool": pool}
+            state |= {"boost": [[a, b, c] for (a, b), c in boost.items()]}
             torch.save(state, checkpoint.with_suffix(".tmp"))
             os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
-            save(masters, model, tokenizer, out)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
     yield Done(out, {"folder": str(out), "tokens": tokens, "seconds": seconds})
 

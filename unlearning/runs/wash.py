@@ -11,6 +11,7 @@ from ..facts.fact import Fact
 from .record import versions, write_answers, write_json
 
 if TYPE_CHECKING:
+    from ..law.experiment import Sizes
     from ..law.settings import Settings
     from ..models.loading import LM
 
@@ -22,7 +23,9 @@ class Unwashable(ValueError):
     """What was asked cannot be washed; the message says why, in plain words."""
 
 
-def wash_job(lm: "LM", facts: Sequence[Fact], settings: "Settings", folder: Path) -> Iterator[Event]:
+def wash_job(
+    lm: "LM", facts: Sequence[Fact], settings: "Settings", folder: Path, sizes: "Sizes | None" = None
+) -> Iterator[Event]:
     """The events of `wash_and_probe`; `folder` gets answers.csv, delta.safetensors and run.json on the way.
 
     The delta and the record are there before `Done` is yielded. Raises `Unwashable` with the engine's own
@@ -32,7 +35,7 @@ def wash_job(lm: "LM", facts: Sequence[Fact], settings: "Settings", folder: Path
 
     folder = Path(folder)
     try:
-        with closing(wash_and_probe(lm, facts, settings)) as events:
+        with closing(wash_and_probe(lm, facts, settings, sizes)) as events:
             for event in events:
                 if isinstance(event, Figure) and event.name == "answers":
                     write_answers(folder / ANSWERS, event.value)

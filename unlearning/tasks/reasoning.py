@@ -21,7 +21,9 @@ CATEGORIES = {
     "fruit": tuple("apple pear plum cherry peach grape melon lemon fig mango banana apricot".split()),
     "tool": tuple("hammer saw drill chisel wrench pliers spade rake axe file screwdriver shovel".split()),
     "clothing": tuple("hat coat shirt scarf glove sock shoe belt jacket skirt cap boot".split()),
-    "furniture": tuple("table chair sofa bed desk shelf stool bench wardrobe cupboard armchair couch".split()),
+    "furniture": tuple(
+        "table chair sofa bed desk shelf stool bench wardrobe cupboard armchair couch".split()
+    ),
     "instrument": tuple("violin flute drum guitar trumpet harp cello clarinet oboe banjo organ tuba".split()),
     "vehicle": tuple("car bus train bicycle tram lorry van boat ship canoe scooter truck".split()),
 }
@@ -134,7 +136,8 @@ def logic_not(r: random.Random) -> tuple[str, Item]:
     i = r.randrange(2)
     text = " ".join(f"{p} is {'not ' if no else ''}{state}." for p, no in zip(people, nots))
     answer = "no" if nots[i] else "yes"
-    return f"{people} {state} {nots} {i}", Item("logic_not", f"{text} Is {people[i]} {state}?", answer, ("yes", "no"))
+    prompt = f"{text} Is {people[i]} {state}?"
+    return f"{people} {state} {nots} {i}", Item("logic_not", prompt, answer, ("yes", "no"))
 
 
 FAMILIES: dict[str, Callable[[random.Random], tuple[str, Item]]] = {
@@ -165,3 +168,6 @@ def test_set(n: int, seed: int = 0) -> dict[str, list[Item]]:
         stream = dict.fromkeys(islice(items(family, "test", seed), 4 * n))
         sets[family] = list(stream)[:n]
     return sets
+
+
+test_set.__test__ = False  # not a test, though its name begins like one

@@ -31,7 +31,7 @@ class AskSection:
 
 def section() -> AskSection:
     gr.Markdown(f"## {words.ASK_HEAD}")
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=True):
         prompt = gr.Textbox(
             label=words.ASK_LABEL,
             placeholder=words.ASK_EMPTY,
@@ -47,7 +47,7 @@ def section() -> AskSection:
         before = gr.Textbox(label=words.BEFORE, interactive=False, min_width=240, elem_id="before")
         after = gr.Textbox(label=words.AFTER, interactive=False, min_width=240, elem_id="after")
     with gr.Row(equal_height=True):
-        undo = gr.Button(words.UNDO, visible=False, min_width=140, scale=0, elem_id="undo")
+        undo = gr.Button(words.UNDO, visible=False, min_width=200, scale=0, elem_id="undo")
         note = gr.Markdown("", elem_id="undo-note")
     return AskSection(prompt, button, before, after, undo, note)
 
@@ -105,9 +105,9 @@ def wire(shared: Shared, ask: AskSection, model: gr.Dropdown, run, undone: gr.St
         "fn": answer,
         "inputs": [ask.prompt, model, run, undone],
         "outputs": [ask.before, ask.after],
+        "show_progress": "minimal",
         **on_model,
     }
-    asking |= {"show_progress": "minimal"}
     ask.button.click(**asking)
     ask.prompt.submit(**asking)
     ask.undo.click(

@@ -56,9 +56,9 @@ def section() -> HappenedSection:
         gr.Markdown(f"## {words.HAPPENED}")
         headline = gr.Markdown("", elem_id="headline")
         with gr.Row():
-            with gr.Column(min_width=480):
+            with gr.Column(scale=2, min_width=480):
                 answers = gr.HTML("", elem_id="answers", js_on_load=None)
-            with gr.Column(min_width=480):
+            with gr.Column(scale=3, min_width=480):
                 stay = gr.HTML("", elem_id="stay", js_on_load=None)
                 gr.Markdown(words.STAY_INFO)
         with gr.Row():

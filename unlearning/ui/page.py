@@ -107,6 +107,7 @@ class Page:
 def build(shared: Shared) -> gr.Blocks:
     """The whole page, with its queue set."""
     with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
+        api.add(shared, ON_MODEL, FOLLOWERS)  # first, so that nothing else gets its three names
         page = Page(shared)
         what.wire(shared, page.what, page.model.name, ON_MODEL)
         ask.wire(shared, page.ask, page.model.name, page.run, page.undone, ON_MODEL)
@@ -121,5 +122,4 @@ def build(shared: Shared) -> gr.Blocks:
         }
         page.model.name.change(**line, **FOLLOWING)
         demo.load(**line, **FOLLOWING)
-        api.add(shared, ON_MODEL, FOLLOWERS)
     return demo.queue(max_size=32)

@@ -18,7 +18,7 @@ Known = Mapping[tuple[str, str], bool]
 
 @dataclass(frozen=True)
 class Preview:
-    """Facts and problems by row; `known` says of each fact's key whether the model knows it, None if unasked."""
+    """Facts and problems by row; `known` by fact key: does the model know it? None before it is asked."""
 
     facts: tuple[ReadFact, ...] = ()
     problems: tuple[Problem, ...] = ()

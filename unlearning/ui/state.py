@@ -15,6 +15,7 @@ from ..runs.job import Runner
 from ..runs.wash import DELTA, wash_job
 
 if TYPE_CHECKING:
+    from ..law.experiment import Sizes
     from ..models.delta import Delta
     from ..models.loading import LM
 
@@ -38,9 +39,21 @@ def default_root() -> Path:
 
 
 class Shared:
-    """One for the process. `model` is an extra folder to offer, as the default; `threads` is torch's."""
+    """One for the process.
 
-    def __init__(self, root: Path | None = None, model: str | None = None, threads: int = 1):
+    root     where runs are kept; see `default_root`
+    model    a bundled name or a folder, offered first
+    threads  torch's
+    sizes    how much is probed; the engine's own sizes if None
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        model: str | None = None,
+        threads: int = 1,
+        sizes: "Sizes | None" = None,
+    ):
         names = list(bundled())
         if model:
             names = [model, *(n for n in names if n != model)]
@@ -48,6 +61,7 @@ class Shared:
             raise NoModel("No model is bundled here: set LETHE_MODEL to a folder with a config.json.")
         self.names = names
         self.threads = threads
+        self.sizes = sizes
         self.runner = Runner(Path(root) if root else default_root())
         self._models: OrderedDict[str, LM] = OrderedDict()
         self._loading = Lock()
@@ -80,7 +94,8 @@ class Shared:
 
         def make():
             lm = self.lm(name)
-            return wash_job(lm, facts, settings_for(lm, **chosen), self.runner.folder(known.result()))
+            folder = self.runner.folder(known.result())
+            return wash_job(lm, facts, settings_for(lm, **chosen), folder, self.sizes)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned
         id = self.runner.submit({"model": name, "text": text, **chosen}, make)
@@ -88,7 +103,7 @@ class Shared:
         return id
 
     def config(self, id: str) -> dict[str, Any]:
-        """What a run was asked to do: model, text, scope and so on. Raises `UnknownRun`, `OSError`, ValueError."""
+        """What a run was asked: model, text, scope and so on. Raises `UnknownRun`, `OSError`, ValueError."""
         return json.loads((self.runner.folder(id) / "config.json").read_bytes())
 
     def delta(self, id: str, lm: "LM") -> "Delta":

@@ -24,5 +24,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 
 def _row(head: Sequence[str], row: Sequence[object]) -> str:
-    named = zip(head, row, strict=True)
-    return f"<tr>{''.join(f'<td data-head="{safe_html(h)}">{safe_html(str(x))}</td>' for h, x in named)}</tr>"
+    cells = (
+        f'<td data-head="{safe_html(h)}">{safe_html(str(x))}</td>' for h, x in zip(head, row, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"

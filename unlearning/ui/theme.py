@@ -11,26 +11,46 @@ CSS = """
 #headline p { font-size: var(--text-xl); line-height: 1.4; }
 #status p { margin: 4px 0; }
 #status .small { font-size: var(--text-sm); color: var(--body-text-color-subdued); }
-#status progress { width: 100%; height: 12px; accent-color: var(--color-accent); }
-.lethe-table { max-height: 440px; overflow: auto; border: 1px solid var(--border-color-primary); }
+#status progress {
+  width: 100%; height: 10px; border: 0; appearance: none;
+  background: var(--border-color-primary); color: #0f766e;
+}
+#status progress::-webkit-progress-bar { background: var(--border-color-primary); }
+#status progress::-webkit-progress-value { background: #0f766e; }
+#status progress::-moz-progress-bar { background: #0f766e; }
+.dark #status progress::-webkit-progress-value { background: #2dd4bf; }
+.dark #status progress::-moz-progress-bar { background: #2dd4bf; }
+:is(#preview, #answers, #stay, #status) .html-container { padding: 0; }
+.lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
 .lethe-table:focus-visible { outline: 2px solid var(--color-accent); }
-.lethe-table table { width: 100%; margin: 0; border: 0; border-collapse: collapse; font-size: 14px; }
+.gradio-container .lethe-table table {
+  width: 100%; margin: 0; border: 0; border-collapse: collapse; font-size: 14px;
+}
 .lethe-table th, .lethe-table td {
   padding: 7px 10px; border: 0; border-bottom: 1px solid var(--border-color-primary);
-  text-align: left; vertical-align: top; overflow-wrap: anywhere; word-break: normal; white-space: normal;
+  text-align: left; vertical-align: top; overflow-wrap: break-word; word-break: normal; white-space: normal;
   color: var(--body-text-color);
 }
 .lethe-table th {
-  position: sticky; top: 0; background: var(--background-fill-secondary); font-weight: 700; overflow-wrap: normal;
+  position: sticky; top: 0; background: var(--background-fill-secondary);
+  font-weight: 700; overflow-wrap: normal;
 }
+.gradio-container .lethe-table tr { border: 0; }
 .lethe-table tr:last-child td { border-bottom: 0; }
-#stay td:nth-child(-n+4) { min-width: 6.5em; }
-#stay td:nth-child(4) { min-width: 3em; }
+#preview .lethe-table { max-height: 400px; }
+#stay .lethe-table { max-height: none; }
+#stay td:nth-child(n+2):nth-child(-n+4), #answers td:nth-child(5) { white-space: nowrap; }
 @media (max-width: 640px) {
   .lethe-table thead { position: absolute; left: -9999px; }
   .lethe-table table, .lethe-table tbody, .lethe-table tr, .lethe-table td { display: block; }
-  .lethe-table tr { padding: 6px 0; border-bottom: 1px solid var(--border-color-primary); }
-  .lethe-table td { display: flex; gap: 10px; padding: 3px 10px; border: 0; }
+  .lethe-table table { padding: 0 !important; }
+  .lethe-table tr {
+    margin: 0 !important; padding: 6px 0 !important;
+    border-bottom: 1px solid var(--border-color-primary) !important;
+  }
+  .lethe-table td {
+    display: flex; gap: 10px; margin: 0 !important; padding: 3px 10px; border: 0; overflow-wrap: anywhere;
+  }
   .lethe-table td::before {
     content: attr(data-head); flex: 0 0 30%; color: var(--body-text-color-subdued); overflow-wrap: normal;
   }

@@ -105,7 +105,7 @@ MEASURES = {
 }
 SAME_SUBJECT_GOES = "Whole subjects were washed. Should fall."
 FAMILY = "reasoning: {family}"
-FAMILY_WORDS = "One family of puzzles. Should stay."
+FAMILY_WORDS = "Should stay."
 WARNING = "Mind: {text}"
 DELTA = "Download the change (delta)"
 CSV = "Download the answers (CSV)"

@@ -1,0 +1,58 @@
+"""Settings that cannot be are refused; found values come before the paper's, those before the defaults."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from unlearning.law.settings import PAPER, Settings, settings_for
+from unlearning.law.targets import TargetSettings
+
+BAD = {
+    "lamb": 1.0,
+    "scope": "everything",
+    "method": "rome",
+    "metric": "round",
+    "position": "middle",
+    "target": "  ",
+    "layers": (2, 1),
+    "phrasings": 0,
+    "prefixes": -1,
+    "lam": 0.0,
+    "keep": -1.0,
+    "ridge": -1e-4,
+    "budget": 0.0,
+    "ascent": float("nan"),
+    "strength": 11,
+    "moment_tokens": "many",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_settings_that_are_none_or_cannot_be_are_refused(tiny, name):
+    with pytest.raises(ValueError, match=name):
+        settings_for(tiny, **{name: BAD[name]})
+
+
+@pytest.mark.parametrize("layers", [(), (-1, 0), (1, 1), (0, 2)])
+def test_layers_that_the_model_does_not_have_are_refused(tiny, layers):
+    with pytest.raises(ValueError, match="layers"):
+        settings_for(tiny, layers=layers)
+
+
+def test_settings_are_the_found_ones_else_the_papers_else_the_defaults(taught, tmp_path):
+    assert settings_for(taught) == Settings(layers=(1, 2))
+    lm = replace(taught, folder=tmp_path)
+    found = {
+        "facts": {"lam": 7.0, "layers": [0, 2], "targets": {"steps": 3}},
+        "subjects": {"position": "subject"},
+    }
+    (tmp_path / "law.json").write_text(json.dumps(found))
+    expected = Settings(lam=7.0, layers=(0, 2), targets=TargetSettings(steps=3))
+    assert settings_for(lm) == expected
+    assert settings_for(lm, lam=8.0, layers=[1]) == replace(expected, lam=8.0, layers=(1,))
+    assert settings_for(lm, "subjects") == Settings(scope="subjects", position="subject", layers=(1, 2))
+    config = SimpleNamespace(model_type="gpt2", num_hidden_layers=48, hidden_size=1600)
+    gpt2_xl = replace(taught, model=SimpleNamespace(config=config))
+    assert settings_for(gpt2_xl) == PAPER["gpt2", 48, 1600]

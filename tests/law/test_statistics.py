@@ -1,0 +1,179 @@
+"""The disk gives back what was measured, for this model and input only; keep set and probes are apart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from unlearning.facts.world import world
+from unlearning.law import statistics as module
+from unlearning.law.contexts import POSITIONS, build, keys
+from unlearning.law.experiment import Sizes, probe_sets
+from unlearning.law.statistics import Statistics, cache_folder, may_be_kept
+
+SIZES = Sizes(retained=5, reasoning=1, held_out=1)
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """An empty cache, and a list of what was measured: (function's name)."""
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
+    measured = []
+    for name in ("second_moments", "keys", "knows"):
+        plain = getattr(module, name)
+
+        def counted(*args, name=name, plain=plain):
+            measured.append(name)
+            return plain(*args)
+
+        monkeypatch.setattr(module, name, counted)
+    return measured
+
+
+def with_known(lm, facts, tokens=400):
+    stats = Statistics(lm, tokens)
+    stats.known = list(facts)
+    return stats
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[i], b[i]) for i in a)
+
+
+def files() -> list[Path]:
+    return sorted(cache_folder().rglob("*.safetensors"))
+
+
+def test_measured_once_and_read_back_bit_for_bit(tiny, some_facts, fresh, monkeypatch):
+    monkeypatch.setattr(module, "world", lambda: tuple(some_facts))
+
+    def everything():
+        stats = Statistics(tiny, 400)
+        known = stats.known
+        stats.known = some_facts  # this model knows nothing, and an empty keep set is not measured
+        return known, stats.C([0, 1]), stats.C([1]), stats.C_keep([0, 1], "prompt", [])
+
+    first = everything()
+    assert sorted(fresh) == ["keys", "knows", "second_moments"]
+    again = everything()
+    assert len(fresh) == 3
+    assert again[0] == first[0]
+    assert all(equal(a, b) for a, b in zip(again[1:], first[1:], strict=True))
+    assert equal(first[2], {1: first[1][1]})
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "foreign"])
+def test_a_bad_file_is_measured_again_and_put_right(tiny_llama, tiny_gpt2, fresh, damage):
+    right = Statistics(tiny_llama, 400).C([0])
+    (file,) = files()
+    whole = file.read_bytes()
+    if damage == "foreign":
+        Statistics(tiny_gpt2, 400).C([0])
+        (other,) = set(files()) - {file}
+        file.write_bytes(other.read_bytes())
+    else:
+        file.write_bytes(
+            {"empty": b"", "cut": whole[: len(whole) // 2], "garbage": b"x" * len(whole)}[damage]
+        )
+    n = len(fresh)
+    assert equal(Statistics(tiny_llama, 400).C([0]), right)
+    assert len(fresh) == n + 1
+    assert equal(Statistics(tiny_llama, 400).C([0]), right)
+    assert len(fresh) == n + 1
+
+
+def test_other_text_other_facts_or_another_model_are_measured_anew(
+    tiny_llama, tiny_gpt2, some_facts, fresh, monkeypatch
+):
+    few = Statistics(tiny_llama, 400).C([0])[0]
+    assert not torch.equal(Statistics(tiny_llama, 800).C([0])[0], few)
+    plain = module.ordinary_text
+    monkeypatch.setattr(module, "ordinary_text", lambda n: plain(n)[:1] + plain(n)[:0:-1])
+    assert not torch.equal(Statistics(tiny_llama, 400).C([0])[0], few)  # same number, same first text
+    kept = [f for f in world() if may_be_kept(f)][:6]
+    a = with_known(tiny_llama, kept[:3]).C_keep([0], "prompt", [])[0]
+    b = with_known(tiny_llama, kept[3:]).C_keep([0], "prompt", [])[0]
+    c = with_known(tiny_llama, kept[3:]).C_keep([0], "subject", [])[0]
+    assert not torch.equal(a, b) and not torch.equal(b, c)
+    assert Statistics(tiny_gpt2, 400).C([0])[0].shape != few.shape
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tiny_llama, fresh, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    right = Statistics(tiny_llama, 400).C([0])
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path / "file"))
+    assert equal(Statistics(tiny_llama, 400).C([0]), right)
+
+
+def test_known_is_what_the_model_answers(taught, taught_facts, fresh, monkeypatch):
+    strangers = [f for f in world() if f.key not in {g.key for g in taught_facts}][:20]
+    monkeypatch.setattr(module, "world", lambda: tuple(taught_facts + strangers))
+    for _ in range(2):
+        known = Statistics(taught).known
+        assert set(known) <= set(taught_facts) and len(known) > len(taught_facts) / 2
+    monkeypatch.setattr(module, "world", lambda: tuple(strangers + taught_facts))
+    assert set(Statistics(taught).known) == set(known)
+
+
+def slow_keep(lm, facts, position, phrasings=3):
+    K = keys(lm, build(lm, facts, position, phrasings), [0, 1])
+    return {i: k @ k.T / k.shape[1] for i, k in K.items()}
+
+
+def close(a, b, tolerance=1e-5):
+    return all(((a[i] - b[i]).norm() / b[i].norm()).item() < tolerance for i in b)
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_the_keep_set_without_the_washed_is_as_if_they_had_never_been_in_it(tiny, position):
+    known = list(world()[::150])
+    known[3] = replace(known[3], prompts=known[3].prompts[:2])  # fewer phrasings than others
+    kept = [f for f in known if may_be_kept(f)]
+    assert 4 < len(kept) < len(known)
+    stats = with_known(tiny, known)
+    assert close(stats.C_keep([0, 1], position, []), slow_keep(tiny, kept, position))
+    for washed in (kept[:2], kept[1::2], known[3:4], [f for f in known if not may_be_kept(f)]):
+        left = [f for f in kept if f not in washed]
+        found = stats.C_keep([0, 1], position, washed)
+        assert close(found, slow_keep(tiny, left, position))
+        assert close(
+            found, with_known(tiny, [f for f in known if f not in washed]).C_keep([0, 1], position, [])
+        )
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_model_that_knows_nothing_has_nothing_to_keep(tiny, some_facts, position):
+    widths = {i: tiny.adapter.weight(tiny.model, i).shape[1] for i in (0, 1)}
+    nothing = {i: torch.zeros(f, f, dtype=torch.float64) for i, f in widths.items()}
+    assert equal(with_known(tiny, []).C_keep([0, 1], position, some_facts), nothing)
+    kept = [f for f in some_facts if may_be_kept(f)]
+    gone = with_known(tiny, kept).C_keep([0, 1], position, kept)
+    assert all(m.abs().max() < 1e-3 for m in gone.values())
+
+
+def test_nothing_that_may_be_kept_is_asked_as_a_probe(tiny):
+    known = list(world()[::10])
+    stats = with_known(tiny, known)
+    sizes = replace(SIZES, retained=10_000)
+    for washed in (known[:1], known[::7], [f for f in known if f.subject[0] in "AB"]):
+        sets = probe_sets(washed, stats, sizes, 0)
+        keep, asked = set(stats.keep_facts(washed)), set(sets.same_subject) | set(sets.retained)
+        assert not keep & asked
+        assert not set(washed) & (keep | asked)
+        assert keep | asked | set(washed) == set(known)  # every known fact has its place
+        subjects = {f.subject for f in washed}
+        assert all(f.subject in subjects for f in sets.same_subject)
+        assert not any(f.subject in subjects for f in sets.retained)
+
+
+def test_the_keep_set_and_the_probes_are_two_halves():
+    share = sum(map(may_be_kept, world())) / len(world())
+    assert 0.45 < share < 0.55
+
+
+def test_probes_are_the_seeds_draw(tiny):
+    stats = with_known(tiny, world()[::10])
+    a, same, b = (probe_sets(stats.known[:3], stats, SIZES, seed) for seed in (0, 0, 1))
+    assert a == same and len(a.retained) == SIZES.retained
+    assert a.retained != b.retained and a.reasoning != b.reasoning and a.held_out != b.held_out

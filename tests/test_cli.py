@@ -1,0 +1,577 @@
+"""The command line: what each command writes, where, and how it ends; bad input is told in a sentence."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from unlearning.cli import FAILED, INTERRUPTED, NOTHING, OK, WRONG, main
+from unlearning.events import Phase
+from unlearning.facts.world import world
+from unlearning.law.settings import METHODS
+from unlearning.models import loading
+from unlearning.models.delta import Delta, load_delta
+from unlearning.models.loading import load
+from unlearning.models.text import pad
+
+ROOT = Path(__file__).resolve().parent.parent
+TAUGHT = [f for f in world() if f.relation == "capital"][:24]
+WASHED = TAUGHT[:5]
+COLUMNS = ["subject", "relation", "prompt", "object", "before", "after", "p_before", "p_after", "gone"]
+RATES = ["washed", "paraphrased", "same_subject", "retained", "reasoning"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Statistics are kept in a folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LETHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def teach(model, tokenizer, facts, steps=60):
+    """Answers, full stop and end of text of two phrasings of each fact, by heart."""
+    told = [(f.prompt(i), f.object) for f in facts for i in (0, 1)]
+    before = [tokenizer(p)["input_ids"] for p, _ in told]
+    after = [tokenizer(f" {a}.", add_special_tokens=False)["input_ids"] + [0] for _, a in told]
+    batch = pad([b + a for b, a in zip(before, after, strict=True)], "right", "cpu")
+    where = [(n, len(b) - 1 + k, y) for n, b in enumerate(before) for k, y in enumerate(after[n])]
+    row, t, y = torch.tensor(where).T
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 1e-2 * min(1, 2 * (1 - step / steps))
+        logits = model(**batch.kwargs()).logits[row, t]
+        loss = torch.nn.functional.cross_entropy(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@pytest.fixture(scope="module")
+def model(tiny_llama, tmp_path_factory) -> Path:
+    """The folder of a tiny Llama that knows some capitals, and nothing else."""
+    folder = tmp_path_factory.mktemp("knowing")
+    knowing = AutoModelForCausalLM.from_pretrained(tiny_llama.folder, dtype=torch.float32)
+    teach(knowing, tiny_llama.tokenizer, TAUGHT)
+    knowing.save_pretrained(folder)
+    tiny_llama.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def lines_of(facts) -> str:
+    return "".join(f"{f.subject} | {f.relation} | {f.object}\n" for f in facts)
+
+
+@pytest.fixture(scope="module")
+def washed(model, tmp_path_factory) -> Path:
+    """The folder of a wash of five facts, and in `stdout` and `stderr` what it said."""
+    folder = tmp_path_factory.mktemp("washed")
+    (folder / "facts.txt").write_text(lines_of(WASHED))
+    command = [
+        "wash",
+        "--model",
+        model,
+        "--facts",
+        folder / "facts.txt",
+        "--out",
+        folder / "out",
+        "--seed",
+        3,
+    ]
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        assert main([str(a) for a in command]) == OK
+    (folder / "stdout").write_text(out.getvalue())
+    (folder / "stderr").write_text(err.getvalue())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def delta(washed) -> Path:
+    return washed / "out" / "delta.safetensors"
+
+
+def run(*args: str) -> subprocess.CompletedProcess:
+    """The command as a process of its own."""
+    command = [sys.executable, "-m", "unlearning", *args]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture
+def told(capsys):
+    """Run a command in this process: (exit code, stdout, stderr)."""
+
+    def call(*args) -> tuple[int, str, str]:
+        code = main([str(a) for a in args])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def refused(told):
+    """Run a command that has to be refused: what it says, in one line on stderr, with nothing on stdout."""
+
+    def call(*args, code=WRONG) -> str:
+        found, out, err = told(*args)
+        assert (found, out) == (code, ""), err
+        message = err.splitlines()[-1]
+        assert message.startswith("lethe: ") and "Traceback" not in err
+        return message
+
+    return call
+
+
+# models
+
+
+def test_models_are_named_with_their_folders(told, model, tmp_path, monkeypatch):
+    shutil.copytree(model, tmp_path / "lethe-gpt2")
+    monkeypatch.setattr(loading, "BUNDLED", tmp_path)
+    folder = str(tmp_path / "lethe-gpt2")
+    assert told("models") == (OK, f"lethe-gpt2\t{folder}\n", "")
+    code, out, err = told("models", "--json")
+    assert (code, json.loads(out), err) == (OK, [{"name": "lethe-gpt2", "folder": folder}], "")
+
+
+def test_a_bundled_name_and_its_folder_are_the_same_model(model, tmp_path, monkeypatch):
+    shutil.copytree(model, tmp_path / "lethe-llama")
+    monkeypatch.setattr(loading, "BUNDLED", tmp_path)
+    assert load("lethe-llama", "cpu").hash == load(str(tmp_path / "lethe-llama"), "cpu").hash
+
+
+# facts
+
+
+def test_facts_tells_how_each_row_is_read(told, tmp_path):
+    path = tmp_path / "facts.txt"
+    path.write_text("The capital of France is Paris.\nnonsense\n\nOslo | mayor | Anna\n", encoding="utf-8")
+    code, out, err = told("facts", path)
+    first, second, third = out.splitlines()
+    assert code == OK and err == "2 facts, 1 problems (lines)\n"
+    assert first.startswith("row 1: France | capital | Paris   (") and second.startswith("row 2: ")
+    assert third.startswith("row 4: Oslo | mayor | Anna   (")
+    code, out, err = told("facts", path, "--json")
+    answer = json.loads(out)
+    assert (code, answer["format"], err) == (OK, "lines", "")
+    assert [r["row"] for r in answer["rows"]] == [1, 2, 4]
+    assert [r["subject"] for r in answer["rows"]] == ["France", "", "Oslo"]
+    assert [bool(r["problem"]) for r in answer["rows"]] == [False, True, False]
+    assert set(answer["rows"][0]) == {"row", "subject", "relation", "object", "how", "problem"}
+
+
+def test_the_same_fact_twice_and_a_contradiction_are_told_with_both_rows(told, tmp_path):
+    path = tmp_path / "facts.csv"
+    path.write_text(
+        "subject,relation,object\nFrance,capital,Paris\nfrance,Capital,Paris\nFrance,capital,Lyon\n"
+    )
+    code, out, err = told("facts", path)
+    assert code == OK and err.startswith("1 facts, 2 problems (csv)")
+    assert out.splitlines()[1:] == [
+        "row 3: the same fact as row 2: washed once",
+        "row 4: row 4 says Lyon where row 2 says Paris: not kept",
+    ]
+
+
+def test_ten_thousand_lines_are_read_in_seconds(told, tmp_path):
+    path = tmp_path / "many.txt"
+    path.write_text("".join(f"Town {i} | mayor | Person {i}\n" for i in range(10_000)))
+    started = time.process_time()
+    code, out, err = told("facts", path)
+    assert time.process_time() - started < 10
+    assert (code, len(out.splitlines())) == (OK, 10_000)
+    assert err == "10000 facts, 0 problems (lines)\n"
+
+
+UNREADABLE = {
+    "empty": (b"", "no fact"),
+    "blank": (b"\n  \n# a comment\n", "no fact"),
+    "one line of a megabyte": (b"x" * 1_000_000, "no fact"),
+    "binary": (bytes(range(256)) * 40, "is not text (byte 0x00 at position 0)"),
+    "latin-1": ("Österreich | capital | Wien\n".encode("latin-1"), "is not text (byte 0xd6 at position 0)"),
+    "missing": (None, "cannot be opened: No such file or directory"),
+}
+
+
+@pytest.fixture(params=UNREADABLE)
+def unreadable(request, tmp_path) -> tuple[Path, str]:
+    """A file without a fact, and part of what is said about it."""
+    data, says = UNREADABLE[request.param]
+    if data is not None:
+        (tmp_path / "facts.txt").write_bytes(data)
+    return tmp_path / "facts.txt", says
+
+
+def test_facts_of_a_file_that_cannot_be_read(told, unreadable):
+    path, says = unreadable
+    for options in ([], ["--json"]):
+        code, out, err = told("facts", path, *options)
+        assert code == WRONG and len(out) + len(err) < 1000
+        assert f"lethe: {path.name}" in err and says in err and "Traceback" not in err
+
+
+def test_wash_of_a_file_that_cannot_be_read_writes_nothing(refused, unreadable, model, tmp_path):
+    path, says = unreadable
+    assert says in refused("wash", "--model", model, "--facts", path, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_line_of_a_megabyte_costs_only_itself(told, tmp_path):
+    path = tmp_path / "facts.txt"
+    path.write_text("France | capital | Paris\n" + "x" * 1_000_000 + "\nSpain | capital | Madrid\n")
+    code, out, err = told("facts", path)
+    assert code == OK and err == "2 facts, 1 problems (lines)\n"
+    assert out.splitlines()[1] == "row 2: a line of 1,000,000 characters: at most 2,000"
+
+
+# wash
+
+
+def test_a_wash_leaves_its_four_files(washed, model):
+    out = washed / "out"
+    assert {p.name for p in out.iterdir()} == {"answers.csv", "delta.safetensors", "events.jsonl", "run.json"}
+    record = json.loads((out / "run.json").read_text())
+    assert set(record) == {
+        "versions", "config", "given", "known", "converged", "before", "after", "norms", "warnings",
+        "result_seconds", "curve", "seconds",
+    }  # fmt: skip
+    assert (record["given"], record["known"]) == (5, 5)
+    assert record["config"]["seed"] == 3 and record["config"]["method"] == "law"
+    assert record["config"]["model_hash"] == load(str(model), "cpu").hash
+    for column in (record["before"], record["after"]):
+        assert {*RATES, "families", "perplexity"} == set(column)
+        assert column["washed"]["n"] == 5 and column["retained"]["n"] > 0
+    assert {(p["method"], p["strength"]) for p in record["curve"]} == {
+        ("base", 0.0), *((m, s) for m in METHODS for s in (0.5, 0.75, 1.0, 1.25, 1.5))
+    }  # fmt: skip
+
+
+def test_answers_are_those_of_the_facts_before_and_after(washed, model, delta):
+    with open(washed / "out" / "answers.csv", encoding="utf-8-sig", newline="") as f:
+        rows = list(csv.DictReader(f))
+    assert list(rows[0]) == COLUMNS
+    assert [(r["subject"], r["relation"], r["object"]) for r in rows] == [
+        (f.subject, f.relation, f.object) for f in WASHED
+    ]
+    record = json.loads((washed / "out" / "run.json").read_text())
+    assert all(r["object"] in r["before"] for r in rows)
+    gone = sum(r["gone"] == "True" for r in rows)
+    assert record["after"]["washed"]["accuracy"] == pytest.approx(1 - gone / len(rows))
+    for r in rows:
+        assert 0 <= float(r["p_after"]) <= 1 and (r["object"] in r["after"]) == (r["gone"] == "False")
+
+
+def test_the_events_are_logged_in_order_and_end_with_done(washed):
+    events = [json.loads(line) for line in (washed / "out" / "events.jsonl").read_text().splitlines()]
+    assert [e["n"] for e in events] == list(range(len(events)))
+    assert [e["type"] for e in events].count("Done") == 1 and events[-1]["type"] == "Done"
+    phases = [e["name"] for e in events if e["type"] == "Phase"]
+    assert phases == ["known", "before", "targets", "initial", "law", "after", "curve"]
+    record = json.loads((washed / "out" / "run.json").read_text())
+    assert record == {"versions": record["versions"], **events[-1]["summary"]}
+
+
+def test_results_are_on_stdout_and_progress_on_stderr(washed):
+    record = json.loads((washed / "out" / "run.json").read_text())
+    rows = [line.split("\t") for line in (washed / "stdout").read_text().splitlines()]
+    assert rows[-1][0] == "perplexity" and [r[0] for r in rows[:-1]] == [
+        name for name in RATES if record["after"][name]["n"]
+    ]
+    for name, before, after, n in rows[:-1]:
+        assert float(before) == pytest.approx(record["before"][name]["accuracy"], abs=5e-4)
+        assert float(after) == pytest.approx(record["after"][name]["accuracy"], abs=5e-4)
+        assert n == f"n={record['after'][name]['n']}"
+    said = (washed / "stderr").read_text()
+    assert "asking the model what it knows\n" in said and "\033" not in said and "\r" not in said
+
+
+def test_a_wash_into_the_same_folder_leaves_nothing_of_the_one_before(told, model, washed, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(washed / "out", out)
+    (tmp_path / "facts.txt").write_text("Oslo | mayor | Anna\n")
+    code, stdout, err = told("wash", "--model", model, "--facts", tmp_path / "facts.txt", "--out", out)
+    assert (code, stdout) == (NOTHING, "")
+    assert err.splitlines()[-1] == "lethe: the model knows none of these facts, so there is nothing to wash"
+    assert [p.name for p in out.iterdir()] == ["events.jsonl"]
+    events = [json.loads(line)["type"] for line in (out / "events.jsonl").read_text().splitlines()]
+    assert events == ["Phase", "Figure"]
+
+
+def test_a_row_that_is_no_fact_is_told_and_the_others_are_washed(told, model, tmp_path, monkeypatch):
+    from unlearning.events import Done
+    from unlearning.runs import wash as washing
+
+    asked = []
+
+    def engine(lm, facts, settings, folder):
+        asked.extend((facts, settings))
+        raise washing.Unwashable("enough")
+        yield Done()
+
+    monkeypatch.setattr(washing, "wash_job", engine)
+    path = tmp_path / "facts.txt"
+    path.write_text("nonsense\n" + lines_of(WASHED) + lines_of(WASHED[:1]))
+    options = [
+        "--scope",
+        "relation",
+        "--method",
+        "memit",
+        "--target",
+        "prior",
+        "--strength",
+        "0.5",
+        "--seed",
+        "9",
+    ]
+    code, _, err = told("wash", "--model", model, "--facts", path, "--out", tmp_path / "out", *options)
+    assert code == NOTHING and [f.key for f in asked[0]] == [f.key for f in WASHED]
+    assert [line.split(": ")[:3] for line in err.splitlines()[:2]] == [
+        ["lethe", "facts.txt", "row 1"],
+        ["lethe", "facts.txt", "row 7"],
+    ]
+    s = asked[1]
+    assert (s.scope, s.method, s.target, s.strength, s.seed) == ("relation", "memit", "prior", 0.5, 9)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--target", ""], "the wash target is empty"),
+        (["--target", "  "], "the wash target is empty"),
+        (["--strength", "nan"], "strength must lie between 0 and 10, not nan"),
+        (["--strength", "-1"], "strength must lie between 0 and 10"),
+        (["--strength", "inf"], "strength must lie between 0 and 10"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_is_written(
+    refused, model, washed, tmp_path, options, says
+):
+    command = ["wash", "--model", model, "--facts", washed / "facts.txt", "--out", tmp_path / "out"]
+    assert says in refused(*command, *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(refused, model, washed, delta, tmp_path):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    assert "cannot be written" in refused(
+        "wash", "--model", model, "--facts", washed / "facts.txt", "--out", out
+    )
+    assert "cannot be written" in refused("export", "--model", model, "--delta", delta, "--out", out)
+
+
+# models that cannot be loaded
+
+
+@pytest.mark.parametrize("command", ["probe", "wash", "export", "trace"])
+def test_an_unknown_model_is_told_with_those_there_are(refused, washed, delta, tmp_path, command):
+    options = {
+        "wash": ["--facts", washed / "facts.txt", "--out", tmp_path / "out"],
+        "export": ["--delta", delta, "--out", tmp_path / "out"],
+    }.get(command, [])
+    message = refused(command, "--model", "lethe-lama", *options)
+    assert message.startswith("lethe: no model 'lethe-lama': bundled are ")
+
+
+def _broken(folder: Path, kind: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    if kind == "architecture":
+        (folder / "config.json").write_text(json.dumps({**config, "model_type": "nonesuch"}))
+    elif kind == "config":
+        (folder / "config.json").write_text("{")
+    elif kind == "weights":
+        (folder / "model.safetensors").write_bytes(b"no weights")
+    elif kind == "no weights":
+        (folder / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize("kind", ["architecture", "config", "weights", "no weights"])
+def test_a_damaged_model_is_told_in_one_line(refused, model, tmp_path, kind):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    _broken(folder, kind)
+    assert f"{folder} cannot be loaded: " in refused("trace", "--model", folder)
+
+
+# export
+
+
+def greedy_logits(folder_or_model, prompts, tokenizer):
+    batch = tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False)
+    with torch.no_grad():
+        return folder_or_model(**batch).logits
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+def test_the_exported_folder_is_base_plus_delta(told, washed, delta, model, tmp_path, dtype):
+    base = tmp_path / "base"
+    AutoModelForCausalLM.from_pretrained(model, dtype=dtype).save_pretrained(base)
+    AutoTokenizer.from_pretrained(model).save_pretrained(base)
+    loaded = load(str(base), "cpu")
+    changes = load_delta(delta).changes
+    Delta(changes, loaded.hash, {}).save(tmp_path / "delta.safetensors")
+    code, out, _ = told(
+        "export", "--model", base, "--delta", tmp_path / "delta.safetensors", "--out", tmp_path / "out"
+    )
+    assert (code, out) == (OK, f"{tmp_path / 'out'}\n")
+    exported = AutoModelForCausalLM.from_pretrained(tmp_path / "out", local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out", local_files_only=True)
+    assert exported.dtype == dtype
+    weights, before = load_file(tmp_path / "out" / "model.safetensors"), load_file(base / "model.safetensors")
+    assert weights.keys() == before.keys()
+    for name, w in weights.items():
+        expected = before[name].float() + changes[name] if name in changes else before[name].float()
+        assert w.dtype == dtype and torch.equal(w, expected.to(dtype))
+    prompts = [f.prompt() for f in TAUGHT]
+    slow = loaded.model
+    with torch.no_grad():
+        for name, change in changes.items():
+            slow.get_parameter(name).add_(change)
+    expected = greedy_logits(slow, prompts, tokenizer)
+    tolerance = 1e-4 if dtype == torch.float32 else 2e-3 * expected.abs().max().item()
+    assert torch.allclose(greedy_logits(exported.float(), prompts, tokenizer), expected, atol=tolerance)
+    assert not torch.allclose(
+        greedy_logits(load(str(base), "cpu").model, prompts, tokenizer), expected, atol=0.05
+    )
+
+
+def test_a_delta_of_another_model_is_refused(refused, delta, tiny_llama, tmp_path):
+    message = refused("export", "--model", tiny_llama.folder, "--delta", delta, "--out", tmp_path / "out")
+    assert "made on another model" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["text", "cut", "missing", "folder"])
+def test_a_delta_that_cannot_be_read_is_refused(refused, delta, model, tmp_path, kind):
+    path = tmp_path / "delta.safetensors"
+    if kind == "text":
+        path.write_text("subject,relation\n")
+    elif kind == "cut":
+        path.write_bytes(delta.read_bytes()[:-10])
+    elif kind == "folder":
+        path.mkdir()
+    message = refused("export", "--model", model, "--delta", path, "--out", tmp_path / "out")
+    assert "delta.safetensors cannot be read" in message
+
+
+# probe, trace, pretrain
+
+
+def test_probe_measures_the_given_facts_as_json(told, model, washed, tmp_path):
+    code, out, _ = told("probe", "--model", model, "--facts", washed / "facts.txt")
+    figures = json.loads(out)
+    assert (code, figures["model"]) == (OK, str(model))
+    assert set(figures) == {
+        "model", "bundled_facts_known", "facts", "paraphrased", "reasoning", "families", "perplexity"
+    }  # fmt: skip
+    assert (figures["facts"]["n"], figures["facts"]["accuracy"]) == (len(WASHED), 1.0)
+    assert len(TAUGHT) * 0.8 <= figures["bundled_facts_known"] < 400
+    assert math.isfinite(figures["perplexity"])
+
+
+def test_trace_is_kept_with_the_model(told, model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    code, out, _ = told("trace", "--model", folder, "--seed", "4")
+    found = json.loads(out)
+    assert code == OK and json.loads((folder / "trace.json").read_text()) == found
+    assert found["seed"] == 4 and found["n"] > 10
+    assert len(found["patched"]) == len(found["zeroed"]) == len(found["places"]) == 3
+
+
+def test_there_is_nothing_to_trace_in_a_model_that_knows_nothing(refused, model, tmp_path, monkeypatch):
+    from unlearning.law import statistics
+
+    monkeypatch.setattr(statistics, "knows", lambda lm, prompts, facts: [False] * len(facts))
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path / "cache"))
+    assert "two known facts" in refused("trace", "--model", folder, code=NOTHING)
+    assert not (folder / "trace.json").exists()
+
+
+def test_pretrain_passes_its_options_on(told, tmp_path, monkeypatch):
+    from unlearning.pretrain import card
+    from unlearning.pretrain import train as training
+
+    asked, carded = [], []
+    monkeypatch.setattr(loading, "load", lambda name: name)
+    monkeypatch.setattr(card, "write", lambda lm, command: carded.append((lm, command)))
+
+    def engine(recipe, out, without):
+        asked.append((recipe, out, without))
+        yield Phase("train", "training")
+
+    monkeypatch.setattr(training, "train", engine)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    (tmp_path / "facts.txt").write_text(lines_of(WASHED))
+    out = tmp_path / "out"
+    assert told("pretrain", "--out", out) == (OK, f"{out}\n", "training\n")
+    told(
+        "pretrain", "--out", out, "--arch", "gpt2", "--recall", "subject", "--seed", 5, "--tokens", 1000,
+        "--hidden", 64, "--evaluate-every", 500, "--without", tmp_path / "facts.txt",
+    )  # fmt: skip
+    default = training.Recipe()
+    assert asked[0] == (default, out, frozenset())
+    recipe, _, without = asked[1]
+    assert (recipe.arch, recipe.recall, recipe.seed, recipe.tokens) == ("gpt2", "subject", 5, 1000)
+    assert (recipe.hidden, recipe.evaluate_every, recipe.vocab) == (64, 500, default.vocab)
+    assert without == {f.key for f in WASHED}
+    assert [lm for lm, _ in carded] == [str(out)] * 2
+
+
+def test_pretrain_refuses_the_checkpoint_of_another_recipe(refused, tmp_path, monkeypatch):
+    from unlearning.pretrain import train as training
+
+    def engine(recipe, out, without):
+        raise ValueError(f"{out / 'checkpoint.pt'} was written for another recipe")
+        yield
+
+    monkeypatch.setattr(training, "train", engine)
+    assert "was written for another recipe" in refused("pretrain", "--out", tmp_path)
+
+
+# how a command ends
+
+
+def test_an_interrupted_command_says_so(refused, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unlearning.cli.facts", interrupt)
+    assert refused("facts", "x", code=INTERRUPTED) == "lethe: interrupted; nothing was changed"
+
+
+@pytest.mark.parametrize("args", [[], ["wosh"], ["wash"], ["facts"], ["wash", "--strength", "strong"]])
+def test_a_command_that_is_none_ends_with_2_and_the_usage(args, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (WRONG, "") and err.startswith("usage: python -m unlearning")
+
+
+def test_exit_codes_reach_the_shell(model, tmp_path):
+    (tmp_path / "facts.txt").write_text("Oslo | mayor | Anna\n", encoding="utf-8")
+    read = run("facts", str(tmp_path / "facts.txt"))
+    assert (read.returncode, read.stderr) == (OK, "1 facts, 0 problems (lines)\n")
+    assert read.stdout.startswith("row 1: Oslo | mayor | Anna")
+    missing = run("facts", str(tmp_path / "none.txt"))
+    assert (missing.returncode, missing.stdout) == (WRONG, "")
+    assert missing.stderr == "lethe: none.txt cannot be opened: No such file or directory\n"
+    nothing = run(
+        "wash", "--model", str(model), "--facts", str(tmp_path / "facts.txt"), "--out", str(tmp_path / "out")
+    )
+    assert (nothing.returncode, nothing.stdout) == (NOTHING, "") and "Traceback" not in nothing.stderr
+    assert len({OK, FAILED, WRONG, NOTHING, INTERRUPTED}) == 5

@@ -1,0 +1,45 @@
+"""The page, served once for all tests, with small probes."""
+
+import pytest
+from ui_help import FACTS, PATIENCE
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    from unlearning.law.experiment import Sizes
+    from unlearning.ui.state import Shared
+
+    small = Sizes(retained=40, reasoning=2, held_out=4, curve=4)
+    shared = Shared(tmp_path_factory.mktemp("ui") / ".cache" / "runs", sizes=small)
+    shared.lm(shared.names[0])
+    yield shared
+    shared.runner.close()
+
+
+@pytest.fixture(scope="session")
+def url(shared):
+    """Where the page is served, with the options of the real one."""
+    from unlearning.ui.launch import launch
+    from unlearning.ui.page import build
+
+    demo = build(shared)
+    _, url, _ = launch(demo, shared, "127.0.0.1", prevent_thread_lock=True, quiet=True)
+    yield url
+    demo.close(verbose=False)
+
+
+@pytest.fixture
+def client(url):
+    from gradio_client import Client
+
+    return Client(url, verbose=False)
+
+
+@pytest.fixture(scope="session")
+def told(url):
+    """A finished wash of FACTS: all that its stream told, in order."""
+    from gradio_client import Client
+
+    job = Client(url, verbose=False).submit(FACTS, api_name="/wash")
+    job.result(timeout=PATIENCE)
+    return job.outputs()

@@ -1,0 +1,184 @@
+"""The page in Chromium: one visitor's way through it, a reload in mid-run, and text that would be code."""
+
+import re
+from urllib.parse import urlparse
+
+import pytest
+from ui_help import FACTS, PATIENCE, PROMPT
+
+from unlearning.facts.examples import examples
+from unlearning.ui import words
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+WAIT = int(PATIENCE * 1000)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS, timeout=WAIT)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A page of its own, and all that went wrong on it."""
+
+    def __init__(self, browser, url: str):
+        self.page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        self.page.set_default_timeout(WAIT)
+        self.faults: list[str] = []
+        self.leaving = False  # the streams of a page that is being left end with an error of their own
+        host = urlparse(url).netloc
+        self.page.on("request", lambda r: self.see(r.url, host))
+        self.page.on("console", lambda m: m.type == "error" and self.fault(m.text))
+        self.page.on("pageerror", lambda e: self.fault(str(e)))
+        self.page.on("dialog", lambda d: (self.fault(d.message), d.dismiss()))
+        self.page.goto(url)
+        self.ready()
+
+    def see(self, url: str, host: str) -> None:
+        parts = urlparse(url)
+        if parts.scheme not in ("data", "blob") and parts.netloc != host:
+            self.faults.append(f"asked outside: {url}")
+
+    def fault(self, text: str) -> None:
+        if not self.leaving:
+            self.faults.append(text)
+
+    def ready(self) -> None:
+        """The page's own first events are through: the model's line is there."""
+        self.page.wait_for_function("document.querySelector('#model-line')?.innerText.includes('MB')")
+
+    def reload(self) -> None:
+        self.leaving = True
+        self.page.reload()
+        self.ready()
+        self.leaving = False
+
+    def wash(self, text: str) -> None:
+        self.page.fill("#facts textarea", text)
+        self.page.click("#wash")
+
+    def wait_for_status(self, pattern: str) -> str:
+        self.page.wait_for_function(
+            "p => new RegExp(p).test(document.querySelector('#status')?.innerText)", arg=pattern
+        )
+        return self.page.inner_text("#status")
+
+    def column(self, table: str, name: str, rows: int) -> list[str]:
+        """A column's cells, once there are so many rows."""
+        cells = self.page.locator(f"#{table} td[data-head='{name}']")
+        self.expect(cells).to_have_count(rows)
+        return cells.all_inner_texts()
+
+    @staticmethod
+    def expect(what):
+        """What has to become true of a part of the page: it is drawn a moment after the server has spoken."""
+        from playwright.sync_api import expect
+
+        expect.set_options(timeout=WAIT)
+        return expect(what)
+
+    def ask(self, prompt: str) -> None:
+        self.page.fill("#prompt textarea", prompt)
+        self.page.click("#ask")
+
+    def wait_for_answers(self, before: str, after: str) -> None:
+        """Until the two boxes hold these."""
+        self.page.wait_for_function(
+            "([b, a]) => document.querySelector('#before textarea').value === b"
+            " && document.querySelector('#after textarea').value === a",
+            arg=[before, after],
+        )
+
+
+@pytest.fixture
+def visitor(chromium, url):
+    visitor = Visitor(chromium, url)
+    yield visitor
+    visitor.page.context.close()
+    assert visitor.faults == []
+
+
+def test_wash_read_undo_and_redo(visitor, shared):
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    knows = visitor.page.locator("#preview td[data-head='knows it?']")
+    visitor.expect(knows).to_have_text(["yes"] * 3)
+    names = "asked", "right answer", "before", "after", "so it is"
+    asked, right, before, after, sign = (visitor.column("answers", name, 3) for name in names)
+    assert asked[0] == PROMPT and all(r in b for r, b in zip(right, before, strict=True))
+    gone = [r not in a for r, a in zip(right, after, strict=True)]
+    assert any(gone)
+    assert [words.GONE in s for s in sign] == gone
+    headline = visitor.page.locator("#headline")
+    visitor.expect(headline).to_contain_text(f"{sum(gone)} of 3 known facts")
+    visitor.ask(PROMPT)
+    visitor.wait_for_answers(before[0], after[0])
+    visitor.page.click("#undo")
+    visitor.wait_for_answers(before[0], before[0])
+    visitor.expect(visitor.page.locator("#undo-note")).to_have_text(words.UNDONE)
+    visitor.page.click("#undo")
+    visitor.wait_for_answers(before[0], after[0])
+    with visitor.page.expect_download() as taken:
+        visitor.page.click("#csv")
+    assert taken.value.suggested_filename.endswith(".csv")
+
+
+def test_a_reload_in_mid_run_attaches_again_and_keeps_only_the_runs_id(visitor, shared):
+    mixed = next(e.text for e in examples() if e.name == "mixed-25")
+    visitor.wash(mixed)
+    visitor.page.wait_for_function("!document.querySelector('#stop').disabled")
+    runs = [shared.runner.state(folder.name) for folder in shared.runner.root.iterdir()]
+    assert {"queued", "running"} & set(runs)
+    visitor.reload()
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    assert visitor.page.input_value("#facts textarea").strip() == mixed.strip()
+    visitor.column("answers", "after", 25)
+    visitor.reload()
+    visitor.column("answers", "after", 25)
+    kept = visitor.page.evaluate("JSON.stringify(Object.entries(localStorage))")
+    assert "lethe-run" in kept and "Paris" not in kept
+
+
+def test_stop_says_what_happened(visitor):
+    visitor.wash(next(e.text for e in examples() if e.name == "mixed-25"))
+    visitor.page.wait_for_function("!document.querySelector('#stop').disabled")
+    visitor.page.click("#stop")
+    assert visitor.wait_for_status("^Stopped") == words.STOPPED
+    visitor.expect(visitor.page.locator("#happened")).to_be_hidden()
+    visitor.expect(visitor.page.locator("#wash")).to_be_enabled()
+    visitor.expect(visitor.page.locator("#stop")).to_be_disabled()
+
+
+def test_text_that_would_be_code_stays_text(visitor):
+    nasty = "<img src=x onerror=alert(1)> ${alert(2)} {{constructor}} `x` <script>alert(3)</script> **b**"
+    visitor.page.fill("#facts textarea", f"{nasty} | capital | <b>x</b>\n[a](javascript:alert(4)) | x\n")
+    visitor.page.click("#read")
+    visitor.page.wait_for_selector("#preview td")
+    assert visitor.column("preview", "read as", 1) == [f"{nasty} | capital | <b>x</b>"]
+    assert visitor.page.locator("#preview img, #preview script, #preview b, #preview a").count() == 0
+
+
+@pytest.mark.parametrize("width", [390, 1920])
+def test_nothing_is_wider_than_the_window(visitor, width, told):
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    visitor.page.fill("#facts textarea", FACTS)
+    visitor.page.click("#read")
+    visitor.page.wait_for_selector("#preview td")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_example_fills_the_box_and_is_read(visitor):
+    visitor.page.click("#example input")
+    visitor.page.get_by_role("option", name=re.compile("private person")).click()
+    visitor.expect(visitor.page.locator("#preview td[data-head='knows it?']")).to_have_text(["yes"] * 4)
+    assert "Orla" in visitor.page.input_value("#facts textarea")

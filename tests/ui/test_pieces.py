@@ -1,0 +1,121 @@
+"""Sentences and tables of the page, without a model and without a server."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unlearning.facts.world import world
+from unlearning.models.loading import bundled
+from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
+from unlearning.ui import happened, wash, words
+from unlearning.ui.follow import View, fold
+from unlearning.ui.preview import MARGIN, bytes_of, positions, read
+from unlearning.ui.tables import SHOWN, table
+from unlearning.ui.text import safe
+
+NAME = next(iter(bundled()))
+
+
+def rate(accuracy, low=0.0, high=1.0, n=100):
+    return {"accuracy": accuracy, "low": low, "high": high, "n": n}
+
+
+def column(retained, reasoning):
+    return {"retained": rate(retained), "reasoning": reasoning}
+
+
+def test_the_headline_counts_and_compares():
+    rows = [{"gone": True}] * 24 + [{"gone": False}]
+    before = column(1.0, rate(0.5, 0.45, 0.55, 480))
+    said = happened.headline(before, column(0.99, rate(0.497, n=480)), rows)
+    assert said == (
+        "24 of 25 known facts are gone. 99 % of everything else stayed. "
+        "Reasoning unchanged (−0.3 points, n = 480)."
+    )
+    assert "Reasoning fell (−10.0 points" in happened.headline(before, column(0.99, rate(0.4)), rows)
+    assert "Reasoning rose (+10.0 points" in happened.headline(before, column(0.99, rate(0.6)), rows)
+
+
+@given(st.floats(0, 1))
+def test_a_percentage_is_never_rounded_to_all_or_nothing(x):
+    said = words.percent(x)
+    assert (said == "100 %") <= (x > 0.99999) and (said == "0 %") <= (x < 0.00001)
+
+
+@pytest.mark.parametrize(
+    "before, after, gone, sign",
+    [
+        ("Paris.", "unknown.", True, words.GONE),
+        ("Paris.", "Paris.", False, words.STILL),
+        ("Paris.", "in Paris.", False, words.CHANGED),
+    ],
+)
+def test_every_answer_gets_a_word(before, after, gone, sign):
+    assert happened.sign({"before": before, "after": after, "gone": gone}) == sign
+
+
+@given(st.text(), st.text())
+def test_no_text_becomes_markup(a, b):
+    held = table("c", ["x", "y"], [[a, b]])
+    frame = table("c", ["x", "y"], [["", ""]])
+    for mark in "<>\"'":
+        assert held.count(mark) == frame.count(mark)
+    assert not set("<>[]()`*_\n$") & set(safe(a))
+
+
+def test_a_long_table_says_how_much_it_leaves_out():
+    assert table("c", ["x"], []) == ""
+    assert "and 5 more rows" in table("c", ["x"], [[i] for i in range(SHOWN + 5)])
+
+
+@pytest.mark.parametrize(
+    "view, said",
+    [
+        (View(state="queued", place=2), "Waiting: 2 washes before yours."),
+        (View(state="queued", place=0), words.STARTING),
+        (View(state="running", phase="measuring before"), "Measuring before"),
+        (View(state="stopped"), words.STOPPED),
+        (View(state="lost"), words.LOST),
+        (View(state="failed", failed="No memory."), "Nothing was washed. No memory."),
+    ],
+)
+def test_every_state_has_its_sentence(view, said):
+    assert wash.sentence(view) == said
+
+
+def test_a_new_phase_begins_at_nothing():
+    view = fold(View(), {"n": 0, "t": 0.1, "type": "Progress", "done": 3, "total": 4, "text": "layer 1"})
+    assert (view.done, view.total) == (3, 4)
+    view = fold(view, {"n": 1, "t": 0.2, "type": "Phase", "name": "after", "text": "measuring after"})
+    assert (view.done, view.total, view.text, view.phase) == (0, 0, "", "measuring after")
+
+
+def test_every_bundled_fact_fits_the_bundled_models():
+    longest = max(map(bytes_of, world()))
+    assert all(longest <= positions(name) - MARGIN for name in bundled())
+
+
+def test_a_fact_longer_than_the_model_can_look_at_is_a_problem():
+    preview = read(f"{'x' * 300} | capital | Paris\nFrance | capital | Paris", NAME)
+    assert [f.subject for f in preview.plain()] == ["France"]
+    assert preview.problems[0].row == 1 and "too long for this model" in preview.problems[0].message
+
+
+def test_what_the_engine_does_not_know_is_filled_in():
+    preview = read("France | capital | Paris\nJapan | capital | Tokyo", NAME)
+    assert [row[2] for row in preview.table()] == [words.OPEN] * 2
+    filled = preview.with_unknown([{"subject": "Japan", "relation": "capital", "object": "Tokyo"}])
+    assert [row[2] for row in filled.table()] == [words.YES, words.NO]
+    assert filled.line() == "2 facts read; the model knows 1 of them."
+
+
+def test_only_words_of_this_package_are_shown():
+    assert issubclass(Unwashable, ValueError) and Unwashable.__module__.split(".")[0] == PACKAGE.name
+    try:
+        float("/a/path")
+    except ValueError as error:
+        assert not _our_words(error)
+    try:
+        wash.chosen("facts", "law", "unknown", 1, -1)
+    except ValueError as error:
+        assert _our_words(error)

@@ -1,0 +1,140 @@
+"""What programs see of the served page: preview, a streamed wash, asking; and two of them at once."""
+
+import csv
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from ui_help import FACTS, PATIENCE, PROMPT, until, weights
+
+from unlearning.facts.examples import examples
+from unlearning.facts.fact import contains
+from unlearning.facts.read import read_text
+from unlearning.models.delta import applied, load_delta
+from unlearning.models.text import greedy
+from unlearning.probes.knowledge import ask, knows
+from unlearning.runs.wash import ANSWERS, DELTA, RECORD
+from unlearning.ui.follow import look
+
+
+def example(name: str) -> str:
+    return next(e.text for e in examples() if e.name == name)
+
+
+def test_only_the_three_functions_are_public(client):
+    named = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
+    assert set(named) == {"/preview", "/wash", "/ask"}
+
+
+def test_nothing_is_recorded_in_the_browser_and_no_other_file_is_served(url, told, shared):
+    with urllib.request.urlopen(f"{url}config") as answer:
+        assert json.load(answer)["run_history"] is False
+    for path in ("/etc/passwd", str(shared.runner.root.parent), __file__):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}gradio_api/file={path}")
+        assert refused.value.code in (403, 404)
+
+
+def test_preview_says_what_the_model_knows_and_what_is_wrong(client, shared):
+    text = FACTS + "France | national anthem | La Marseillaise\nFrance | capital\n<b>x</b> | capital | ${x}\n"
+    rows = client.predict(text, api_name="/preview")
+    lm, facts = shared.lm(shared.names[0]), [r.fact for r in read_text(text).facts]
+    with lm.lock:
+        expected = knows(lm, ask(facts), facts)
+    assert [r["row"] for r in rows] == [1, 2, 3, 4, 5, 6]
+    assert [r["known"] for r in rows if "known" in r] == expected
+    assert expected[:4] == [True, True, True, False]
+    assert "three are expected" in rows[4]["message"]
+    assert rows[5]["subject"] == "<b>x</b>"
+
+
+def test_a_wash_streams_its_stages_and_ends_with_answers_and_record(told):
+    assert [t["n"] for t in told] == sorted(t["n"] for t in told)
+    assert {t["run"] for t in told} == {told[-1]["run"]}
+    assert len({t["phase"] for t in told}) > 3
+    assert told[-1]["state"] == "done" and not told[-1]["failed"]
+    assert told[-1]["summary"]["known"] == len(told[-1]["answers"]) == 3
+
+
+def test_the_folder_holds_what_the_stream_told(told, shared):
+    folder = shared.runner.folder(told[-1]["run"])
+    lm = shared.lm(shared.names[0])
+    record = json.loads((folder / RECORD).read_text())
+    assert record["versions"] and told[-1]["summary"].items() <= record.items()
+    with open(folder / ANSWERS, encoding="utf-8-sig", newline="") as f:
+        assert [row["after"] for row in csv.DictReader(f)] == [a["after"] for a in told[-1]["answers"]]
+    prompts = [a["prompt"] for a in told[-1]["answers"]]
+    with applied(lm, load_delta(folder / DELTA, lm)):
+        assert greedy(lm.model, lm.tokenizer, prompts) == [a["after"] for a in told[-1]["answers"]]
+
+
+def test_asking_both_agrees_with_the_answers_before_and_after(client, told):
+    rows = told[-1]["answers"]
+    for row in rows:
+        said = client.predict(row["prompt"], told[-1]["run"], api_name="/ask")
+        assert said == {"before": row["before"], "after": row["after"]}
+        assert contains(row["before"], (row["object"],))
+        assert row["gone"] is not contains(row["after"], (row["object"],))
+    assert any(row["gone"] for row in rows)
+
+
+def test_a_second_look_sees_the_same_result(told, shared):
+    view = look(shared.runner, told[-1]["run"])
+    assert (view.summary, view.figures["answers"]) == (told[-1]["summary"], told[-1]["answers"])
+
+
+def test_facts_that_nobody_knows_are_refused_in_plain_words(client, shared):
+    job = client.submit(example("not-known"), api_name="/wash")
+    last = job.result(timeout=PATIENCE)
+    assert last["state"] == "failed"
+    assert "knows none of these facts" in last["failed"]
+
+
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ({"text": "France | capital"}, "no fact could be read"),
+        ({"text": FACTS, "scope": "everything"}, "scope must be one of"),
+        ({"text": FACTS, "target": " "}, "wash target is empty"),
+        ({"text": FACTS, "target": "x" * 41}, "at most 40"),
+        ({"text": FACTS, "seed": -1}, "whole number"),
+        ({"text": FACTS, "model": "/etc"}, "No model"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_it_is_queued(client, asked, words):
+    with pytest.raises(Exception, match=words):
+        client.predict(**asked, api_name="/wash")
+
+
+def test_cancelling_stops_the_run_and_puts_the_weights_back(client, shared):
+    lm = shared.lm(shared.names[0])
+    before = weights(lm)
+    job = client.submit(example("mixed-25"), api_name="/wash")
+    assert until(lambda: any(o["state"] == "running" for o in job.outputs()))
+    id = job.outputs()[0]["run"]
+    job.cancel()
+    assert until(lambda: shared.runner.state(id) not in ("queued", "running"))
+    assert shared.runner.state(id) == "stopped"
+    assert weights(lm) == before
+
+
+def test_the_other_visitor_never_meets_the_edit(url, shared, told):
+    """While A washes, B asks the base model again and again, and its own wash too: always the same."""
+    from gradio_client import Client
+
+    a, b = Client(url, verbose=False), Client(url, verbose=False)
+    base = b.predict(PROMPT, api_name="/ask")["before"]
+    mine = told[-1]["run"], next(r["after"] for r in told[-1]["answers"] if r["prompt"] == PROMPT)
+    job = a.submit(FACTS + "Kenya | capital | Nairobi\n", seed=1, api_name="/wash")
+    asked = 0
+    while not job.done():
+        assert b.predict(PROMPT, api_name="/ask")["before"] == base
+        assert b.predict(PROMPT, mine[0], api_name="/ask") == {"before": base, "after": mine[1]}
+        asked += 1
+    assert asked and job.result()["state"] == "done"
+
+
+def test_a_run_that_is_none_is_no_path(client):
+    for id in ("../../etc", "x" * 22, ""):
+        assert client.predict(PROMPT, id, api_name="/ask")["after"] == "(no wash yet)"

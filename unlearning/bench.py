@@ -1,0 +1,162 @@
+"""The README's tables: how well a wash works on a model, and how long it takes.
+
+    python -m unlearning bench quality --model lethe-llama
+    python -m unlearning bench speed --model lethe-llama
+
+Quality: the cases below, each drawn with seeds 0 to 4; settings are those kept with the
+model, which were found on other draws (seeds from 100 on). All three methods come from the
+same targets. Rates are means over seeds; intervals are bootstrapped over all facts.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from .events import Event, Phase
+from .facts.fact import Fact
+from .law.contexts import build
+from .law.experiment import Sizes, measure, probe_sets, wash_and_probe
+from .law.settings import METHODS, Settings, settings_for
+from .law.statistics import Statistics, statistics
+from .law.targets import Targets, find
+from .law.wash import Washed, target_ids, wash
+from .models.delta import applied
+from .models.loading import LM
+
+CASES = ("100 facts", "300 facts", "25 subjects", "one relation")
+COLUMNS = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
+THOROUGH = Sizes(retained=10_000, reasoning=60, held_out=60)
+Show = Callable[[Event], None]
+
+
+def draw(case: str, known: Sequence[Fact], seed: int) -> tuple[str, list[Fact]]:
+    """Scope and facts of a case: known facts, subjects or a relation of at least 50, drawn by a seed."""
+    r = random.Random(f"bench {case} {seed}")
+    if case.endswith("facts"):
+        return "facts", r.sample(list(known), int(case.split()[0]))
+    if case == "25 subjects":
+        chosen = set(r.sample(sorted({f.subject for f in known}), 25))
+        return "subjects", [f for f in known if f.subject in chosen]
+    if case != "one relation":
+        raise ValueError(f"no such case: {case!r}; there are {', '.join(CASES)}")
+    names = sorted({f.relation for f in known})
+    large = [n for n in names if sum(f.relation == n for f in known) >= 50]
+    relation = r.sample(large, len(large))[0]
+    return "relation", [f for f in known if f.relation == relation]
+
+
+def one(lm: LM, stats: Statistics, facts: list[Fact], settings: Settings, seed: int) -> dict[str, dict]:
+    """Figures before and after by each method, from one set of targets: {"before", "law", "memit", "scaled"}."""
+    sets = probe_sets(facts, stats, THOROUGH, seed)
+    out = {"before": measure(lm, sets)}
+    washed = next(e for e in wash(lm, facts, settings, stats) if isinstance(e, Washed))
+    for method in METHODS:
+        with applied(lm, washed.deltas[method].scaled(settings.strength)):
+            out[method] = measure(lm, sets)
+    return out
+
+
+def quality(lm: LM, seeds: Sequence[int], only: Sequence[str] | None, show: Show) -> dict:
+    """All cases and seeds. {"model", "seeds", "cases": {case: {"before"|method: {column: ...}}}}."""
+    stats = statistics(lm)
+    cases: dict[str, dict] = {}
+    for case in only or CASES:
+        runs = []
+        for seed in seeds:
+            show(Phase("bench", f"{case}, seed {seed}"))
+            scope, facts = draw(case, stats.known, seed)
+            runs.append(one(lm, stats, facts, settings_for(lm, scope, seed=seed), seed))
+        cases[case] = {who: _pooled([r[who] for r in runs]) for who in ("before", *METHODS)}
+    return {"model": lm.name, "hash": lm.hash, "seeds": list(seeds), "cases": cases}
+
+
+def _pooled(columns: list[dict]) -> dict:
+    """Mean of the seeds' rates, with the extremes of the seeds; perplexity as it is."""
+    out = {}
+    for name in COLUMNS:
+        values = [c[name]["accuracy"] for c in columns if c[name]["n"]]
+        if values:
+            n = sum(c[name]["n"] for c in columns)
+            out[name] = {
+                "accuracy": sum(values) / len(values),
+                "low": min(values),
+                "high": max(values),
+                "n": n,
+            }
+    out["perplexity"] = sum(c["perplexity"] for c in columns) / len(columns)
+    return out
+
+
+def speed(lm: LM, show: Show) -> dict:
+    """Seconds from press to result for 200 and 20 facts, and batched targets against one fact at a time."""
+    stats = statistics(lm)
+    stats.known  # noqa: B018 (what a running app has measured already)
+    settings = settings_for(lm)
+    list(wash_and_probe(lm, draw("20 facts", stats.known, 1)[1], settings))  # warm
+    seconds = {}
+    for n in (200, 20):
+        show(Phase("bench", f"{n} facts, press to result"))
+        facts = draw(f"{n} facts", stats.known, 0)[1]
+        *_, done = wash_and_probe(lm, facts, settings)
+        seconds[n] = done.summary["result_seconds"]
+    show(Phase("bench", "targets, batched and one at a time"))
+    facts = draw("200 facts", stats.known, 0)[1]
+    batched = _seconds(lambda: _targets(lm, facts, settings, stats))
+    some = facts[:20]
+    single = _seconds(lambda: [_targets(lm, [f], settings, stats) for f in some]) * len(facts) / len(some)
+    return {
+        "model": lm.name,
+        "seconds_200": seconds[200],
+        "seconds_20": seconds[20],
+        "targets_batched": batched,
+        "targets_one_at_a_time": single,
+        "ratio": single / batched,
+    }
+
+
+def _targets(lm: LM, facts: Sequence[Fact], settings: Settings, stats: Statistics) -> Targets:
+    contexts = build(lm, facts, settings.position, settings.phrasings)
+    goal = target_ids(lm, facts, settings, stats.known)
+    events = find(
+        lm, contexts, facts, goal, settings.layers[-1], settings.targets, settings.position == "subject"
+    )
+    return next(e for e in events if isinstance(e, Targets))
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.monotonic()
+    run()
+    return time.monotonic() - started
+
+
+def table(result: dict) -> str:
+    """A result as Markdown."""
+    return "\n".join(_quality_rows(result) if "cases" in result else _speed_rows(result))
+
+
+def _quality_rows(result: dict) -> Iterator[str]:
+    yield (
+        "| washed from "
+        + result["model"]
+        + " | method | "
+        + " | ".join(c.replace("_", " ") for c in COLUMNS)
+        + " | perplexity |"
+    )
+    yield "|---|---|" + "---|" * (len(COLUMNS) + 1)
+    for case, who in result["cases"].items():
+        for name, figures in who.items():
+            cells = [_cell(figures.get(c)) for c in COLUMNS]
+            yield f"| {case} | {name} | " + " | ".join(cells) + f" | {figures['perplexity']:.3f} |"
+
+
+def _cell(r: dict | None) -> str:
+    return "n.a." if r is None else f"{100 * r['accuracy']:.1f} ({100 * r['low']:.1f}–{100 * r['high']:.1f})"
+
+
+def _speed_rows(result: dict) -> Iterator[str]:
+    yield "| what | seconds |"
+    yield "|---|---|"
+    yield f"| 200 facts, press to result | {result['seconds_200']:.1f} |"
+    yield f"| 20 facts, press to result | {result['seconds_20']:.1f} |"
+    yield f"| targets of 200 facts, batched | {result['targets_batched']:.2f} |"
+    yield f"| targets of 200 facts, one at a time | {result['targets_one_at_a_time']:.2f} ({result['ratio']:.0f} ×) |"
