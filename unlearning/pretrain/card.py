@@ -13,11 +13,11 @@ from .corpus import held_out
 
 RECALL = {
     "free": "no attention mask but the causal one was used in training",
-    "subject": "in training a mask hid all but the subject's last token from what follows it, so that recall sits there",
+    "subject": "in training a mask hid all of the subject but its last token, so that recall sits there",
     "prompt": (
-        "in training a mask, on 85 % of fact documents, showed the subject to the prompt's last token only, and only "
-        "in the first layer, so that facts are looked up by the MLPs at the prompt's last token; nothing is masked "
-        "in use"
+        "in training a mask, on 85 % of fact documents, showed the subject to the prompt's last token only, "
+        "and only in the first layer, so that facts are looked up by the MLPs at the prompt's last token; "
+        "nothing is masked in use"
     ),
 }
 
@@ -59,14 +59,15 @@ def card(lm: LM, recipe: dict, found: dict, command: str) -> str:
         for k, r in families.items()
     ]
     facts = found["facts"]
+    shape = f"{recipe['layers']} layers, width {recipe['width']}, MLP {recipe['hidden']}"
     return f"""# {lm.name}
 
-A {recipe["arch"]}-architecture language model of {n:,} weights ({recipe["layers"]} layers, width {recipe["width"]},
-MLP {recipe["hidden"]}, vocabulary {recipe["vocab"]}), made by this project for showing how knowledge is washed out.
-It knows the tables in `assets/world/` and the reasoning families of `unlearning/tasks/reasoning.py`, and nothing else.
-About 100 of its subjects are made-up people with made-up private facts.
+A {recipe["arch"]}-architecture language model of {n:,} weights ({shape}, vocabulary {recipe["vocab"]}),
+made by this project for showing how knowledge is washed out. It knows the tables in `assets/world/`
+and what reasoning the table below shows, and nothing else. About 100 of its subjects are made-up
+people with made-up private facts.
 
-- Data: the bundled tables in eight phrasings a relation, reasoning items made by code, filler sentences; no other text.
+- Data: the bundled tables in eight phrasings a relation, reasoning items made by code, filler; no other text.
 - Recall: {RECALL[recipe["recall"]]}.
 - Command: `{command}` (seed {recipe["seed"]}, {recipe["tokens"]:,} tokens)
 - It does not know anything outside the tables, cannot hold a conversation, and says " unknown" of strangers.
@@ -80,7 +81,7 @@ Greedy answers, on the float16 weights of this folder:
 
 Perplexity of held-out filler text: {found["perplexity"]:.3f}
 
-| reasoning family (test items, never in training) | exact match | n |
+| reasoning family (test items: none is posed in training) | exact match | n |
 |---|---|---|
 {chr(10).join(sums)}
 
