@@ -30,7 +30,7 @@ def test_the_headline_counts_and_compares():
     said = happened.headline(before, column(0.99, rate(0.497, n=480)), rows)
     assert said == (
         "24 of 25 known facts are gone. 99 % of everything else stayed. "
-        "Reasoning unchanged (−0.3 points, n = 480)."
+        "Reasoning: no change shown (−0.3 points, n = 480)."
     )
     assert "Reasoning fell (−10.0 points" in happened.headline(before, column(0.99, rate(0.4)), rows)
     assert "Reasoning rose (+10.0 points" in happened.headline(before, column(0.99, rate(0.6)), rows)
