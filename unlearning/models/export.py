@@ -21,6 +21,6 @@ def export_washed(lm: LM, delta: Delta, out: Path) -> None:
         washed.load_state_dict({k: v.to("cpu", dtype) for k, v in lm.model.state_dict().items()})
     washed.save_pretrained(out)
     lm.tokenizer.save_pretrained(out)
-    for name in ("generation_config.json",):
-        if (lm.folder / name).exists():
-            shutil.copy(lm.folder / name, out / name)
+    generation = lm.folder / "generation_config.json"
+    if generation.exists():
+        shutil.copy(generation, out)

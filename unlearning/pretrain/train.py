@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..events import Done, Event, Figure, Phase, Progress
+from ..models.adapters import adapter_for
 from ..tasks.reasoning import test_set
 from .batches import Batch, batches, collate, encode
 from .corpus import LATER, Corpus, join
@@ -153,10 +154,8 @@ class FirstLayerMask:
 
     def __init__(self, model):
         self.model = model
-        core = model.model if hasattr(model, "model") else model.transformer
-        self.core = core
-        layers = core.layers if hasattr(core, "layers") else core.h
-        attention = layers[0].self_attn if hasattr(layers[0], "self_attn") else layers[0].attn
+        self.core = model.base_model
+        attention = adapter_for(model).attention_module(model, 0)
         attention.register_forward_pre_hook(self._swap, with_kwargs=True)
         self.first: Tensor | None = None
 
