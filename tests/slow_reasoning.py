@@ -64,7 +64,9 @@ def attribute(prompt):
 
 def _looked_up(told, asked):
     names, values = [a for a, _ in told], [b for _, b in told]
-    (i,) = [i for i, name in enumerate(names) if name == asked]
+    if len(told) < 2 or asked not in names:
+        return None
+    i = names.index(asked)
     return f"{names} {values} {i}", values[i]
 
 
@@ -78,7 +80,7 @@ def sequence(prompt):
         (step,) = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
         return f"{numbers[0]} {step}", str(numbers[-1] + step)
     period = min(p for p in range(1, len(row)) if all(row[i] == row[i - p] for i in range(p, len(row))))
-    return f"{row[:period]} {len(row)}", row[len(row) - period]
+    return f"{row[:period]}", row[len(row) - period]
 
 
 def odd_one_out(prompt):

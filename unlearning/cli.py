@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("pretrain", pretrain, "make a bundled model from the tables")
     c.add_argument("--out", type=Path, required=True, metavar="DIR")
     c.add_argument("--arch", choices=("llama", "gpt2"), default="llama")
-    c.add_argument("--recall", choices=("free", "subject", "prompt"), help="training mask")
+    c.add_argument("--recall", choices=("free", "subject", "prompt"), default="prompt", help="training mask")
     c.add_argument("--seed", type=int, default=0)
     c.add_argument("--tokens", type=int, metavar="N")
     c.add_argument("--hidden", type=int, metavar="F", help="width of the MLP")
@@ -265,8 +265,7 @@ def pretrain(args) -> int:
 
     torch.set_num_threads(args.threads)
     hidden = args.hidden or {"llama": 1536, "gpt2": 2048}[args.arch]
-    recall = args.recall or {"llama": "prompt", "gpt2": "free"}[args.arch]
-    recipe = Recipe(arch=args.arch, recall=recall, seed=args.seed, hidden=hidden)
+    recipe = Recipe(arch=args.arch, recall=args.recall, seed=args.seed, hidden=hidden)
     recipe = replace(recipe, tokens=args.tokens or recipe.tokens)
     recipe = replace(recipe, evaluate_every=args.evaluate_every or recipe.evaluate_every)
     without = frozenset(r.fact.key for r in _read(args.without).facts) if args.without else frozenset()

@@ -23,15 +23,15 @@ RECIPE = training.Recipe(
     hidden=64,
     layers=2,
     heads=4,
-    lr_matrix=1e-2,
-    lr_other=1e-2,
+    lr_matrix=3e-2,
+    lr_other=3e-2,
     evaluate_every=15_000,
 )
 GPT2 = replace(RECIPE, arch="gpt2", recall="subject")
 WITHOUT = frozenset(
     f.key for f in world() if f.relation not in ("capital", "symbol")
 )  # fewer are asked sooner
-SIZES = {"POOL": 250, "TOKENIZER_POOL": 500, "ITEMS": 5}
+SIZES = {"POOL": 140, "TOKENIZER_POOL": 500, "ITEMS": 5}
 
 
 def small(recipe: training.Recipe, out: Path, without: frozenset = WITHOUT):

@@ -8,6 +8,7 @@ import torch
 from unlearning.pretrain.batches import (
     NEG,
     P_MASKED,
+    P_SHIFTED,
     P_TEXT_KEPT,
     RECALL,
     WEIGHT_FILLER,
@@ -15,6 +16,7 @@ from unlearning.pretrain.batches import (
     batches,
     collate,
     encode,
+    pack,
 )
 from unlearning.pretrain.corpus import Corpus, Piece, join, statement
 from unlearning.pretrain.tokenizer import train_tokenizer
@@ -142,45 +144,71 @@ def test_masks_are_as_defined_in_every_cell(tokenizer, recall):
     )
     last = statement("Who wrote {}", "War and Peace", "Tolstoy")  # nothing between subject and answer
     docs = encode([two, last, [Piece("Only text.", "text")], *DOCUMENTS[:25]], tokenizer, Always(0.999))
-    batch = collate(docs, tokenizer.pad_token_id, recall, Always(0.0))
-    T = batch.ids.shape[1]
-    assert batch.first.shape == batch.rest.shape == (len(docs), 1, T, T)
-    for b, doc in enumerate(docs):
-        assert torch.equal(batch.first[b, 0], slow_mask(doc, T, recall, True)), b
-        assert torch.equal(batch.rest[b, 0], slow_mask(doc, T, recall, False)), b
+    T = max(len(d.ids) for d in docs) + 5
+    rows = pack(docs, T)
+    batch = collate(rows, T, tokenizer.pad_token_id, recall, Always(0.0))
+    assert len(rows) < len(docs) and batch.first.shape == batch.rest.shape == (len(rows), 1, T, T)
+    for b, row in enumerate(rows):
+        for found, first_layer in ((batch.first, True), (batch.rest, False)):
+            expected = torch.full((T, T), NEG)
+            at = 0
+            for doc in row:
+                n = len(doc.ids)
+                expected[at : at + n, at : at + n] = slow_mask(doc, n, recall, first_layer)
+                at += n
+            assert torch.equal(found[b, 0], expected), b
 
 
 @pytest.mark.parametrize("recall", RECALL)
-def test_every_place_sees_itself_so_that_no_row_is_empty(tokenizer, whole, recall):
-    batch = collate(whole[:100], tokenizer.pad_token_id, recall, Always(0.0))
+def test_every_token_sees_itself_so_that_no_row_is_empty(tokenizer, whole, recall):
+    batch = collate(pack(whole[:100], 128), 128, tokenizer.pad_token_id, recall, Always(0.0))
+    real = batch.ids != tokenizer.pad_token_id
     for mask in (batch.first, batch.rest):
-        assert (mask.diagonal(dim1=-2, dim2=-1) == 0).all()
+        assert (mask.diagonal(dim1=-2, dim2=-1)[:, 0][real] == 0).all()
 
 
-def test_most_documents_are_masked_and_the_others_are_plainly_causal(tokenizer, whole):
-    docs = [d for d in whole if d.spans]
-    plain = collate(docs, 1, "free", random.Random(0))
-    batch = collate(docs, 1, "prompt", random.Random(0))
+def test_most_documents_are_masked_and_the_others_are_plainly_causal(whole):
+    docs = [[d] for d in whole if d.spans]
+    plain = collate(docs, 128, 1, "free", random.Random(0))
+    batch = collate(docs, 128, 1, "prompt", random.Random(0))
     masked = (batch.rest != plain.rest).flatten(1).any(1)
     assert masked.float().mean().item() == pytest.approx(P_MASKED, abs=0.05)
     assert torch.equal(batch.first[~masked], plain.first[~masked])
-    assert torch.equal(collate(docs, 1, "prompt", Always(1.0)).rest, plain.rest)
+    assert torch.equal(collate(docs, 128, 1, "prompt", Always(1.0)).rest, plain.rest)
 
 
-def test_padding_is_on_the_right_and_weighs_nothing(tokenizer, whole):
-    docs = whole[:50]
-    batch = collate(docs, tokenizer.pad_token_id, "free", random.Random(0))
-    for doc, ids, weights in zip(docs, batch.ids.tolist(), batch.weights, strict=True):
-        n = len(doc.ids)
-        assert ids == doc.ids + [tokenizer.pad_token_id] * (len(ids) - n)
-        assert torch.equal(weights[:n], torch.tensor(doc.weights)) and not weights[n:].any()
+def test_rows_hold_the_documents_one_after_the_other_each_from_position_0(tokenizer, whole):
+    rows = pack(whole[:200], 96)
+    batch = collate(rows, 96, tokenizer.pad_token_id, "free", random.Random(0))
+    for row, ids, weights, positions in zip(rows, batch.ids, batch.weights, batch.positions, strict=True):
+        n = sum(len(d.ids) for d in row)
+        assert ids.tolist() == [i for d in row for i in d.ids] + [tokenizer.pad_token_id] * (96 - n)
+        assert positions[:n].tolist() == [t for d in row for t in range(len(d.ids))]
+        expected = [w for d in row for w in (0.0, *d.weights[1:])]  # none foretells the next
+        assert torch.equal(weights, torch.tensor(expected + [0.0] * (96 - n)))
 
 
-@pytest.mark.parametrize("tokens", [1, 300, 3072, 10**9])
-def test_batches_hold_every_document_once_and_are_no_larger_than_asked(whole, tokens):
-    groups = batches(whole, tokens, random.Random(0))
-    assert sorted(id(d) for group in groups for d in group) == sorted(map(id, whole))
-    for group in groups:
-        assert len(group) * max(len(d.ids) for d in group) <= tokens or len(group) == 1
-    spans = sorted((min(len(d.ids) for d in g), max(len(d.ids) for d in g)) for g in groups)
-    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+def test_some_rows_begin_at_later_positions_and_none_ends_too_late(whole):
+    batch = collate([[d] for d in whole], 128, 1, "free", random.Random(0), positions=256)
+    starts = batch.positions[:, 0]
+    assert (starts > 0).float().mean().item() == pytest.approx(P_SHIFTED, abs=0.03)
+    assert batch.positions.max() < 256 and starts.max() > 100
+
+
+@pytest.mark.parametrize("length", [40, 96, 10**4])
+def test_packing_loses_no_document_and_no_row_is_too_long(whole, length):
+    rows = pack(whole, length)
+    assert all(sum(len(d.ids) for d in row) <= length for row in rows)
+    packed = [d for row in rows for d in row]
+    assert [d.ids for d in packed] == [d.ids[:length] for d in whole]
+    assert all(s[2] < len(d.ids) - 1 for d in packed for s in d.spans)
+
+
+@pytest.mark.parametrize("tokens", [96, 300, 2048])
+def test_batches_are_full_and_shuffled_and_drop_less_than_one_batch(whole, tokens):
+    found = list(batches(whole, tokens, 96, random.Random(0)))
+    assert {len(b) for b in found} == {tokens // 96}
+    rows = [[d.ids for d in row] for b in found for row in b]
+    given = [[d.ids for d in row] for row in pack(whole, 96)]
+    assert all(row in given for row in rows) and rows != given[: len(rows)]
+    assert len(given) - len(rows) < tokens // 96

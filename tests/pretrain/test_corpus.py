@@ -9,6 +9,7 @@ from slow_reasoning import solve
 from unlearning.facts.world import relations, world
 from unlearning.pretrain.corpus import (
     LATER,
+    SHARES,
     UNKNOWN,
     Corpus,
     Piece,
@@ -17,9 +18,10 @@ from unlearning.pretrain.corpus import (
     join,
     made_up_name,
     ordinary_text,
+    reasoning_document,
     statement,
 )
-from unlearning.tasks.reasoning import in_test, test_set
+from unlearning.tasks.reasoning import FAMILIES, in_test, scenes, test_set
 
 LATE = {("share", kind): share for kind, share in LATER.items()} | {("family", "position"): 2.0}
 TRUE = {f.key: f for f in world()}
@@ -71,45 +73,66 @@ def test_a_pool_depends_on_seed_index_size_and_boost_alone():
     assert all(Counter(map(join, other)) != Counter(map(join, first)) for other in others)
 
 
+def posed(doc: list[Piece]):
+    """(start, text) of what may be read as a question: from any sentence's start to right before an answer.
+
+    `start` is 0 when nothing of an earlier answer stands in it.
+    """
+    text, answered = join(doc), 0
+    starts = [0] + [i + 2 for i in range(len(text)) if text.startswith(". ", i)]
+    for n, piece in enumerate(doc):
+        if piece.role == "answer" and piece.text != ".":
+            end = len(join(doc[:n]))
+            for start in starts:
+                if start < end:
+                    yield start >= answered, text[start:end], piece.text
+            answered = end + len(piece.text)
+
+
 def test_no_reasoning_item_of_the_test_split_is_told(documents):
-    tests = {x.prompt: x.answer for seed in (0, 1) for its in test_set(100, seed).values() for x in its}
+    tests = {x.prompt: x.answer for seed in range(20) for its in test_set(100, seed).values() for x in its}
     reasoned = 0
     for doc in documents:
-        text = join(doc)
-        found = [solved for piece in doc if (solved := solve(piece.text))]
-        for family, key, right in found:
-            assert not in_test(f"{family} {key}"), text
-            assert Piece(right, "answer") in doc
-            reasoned += 1
-        starts = [0] + [i + 2 for i in range(len(text)) if text.startswith(". ", i)]
-        ends = {len(join(doc[:n])) for n, piece in enumerate(doc) if piece.role == "answer"}
-        posed = {text[start:end] for start in starts for end in ends if start < end} & tests.keys()
-        # The end of a long item can read like a short test item: what stands before makes it another.
-        assert all(any(p.text.endswith(f" {prompt}") for p in doc) for prompt in posed), text
+        for fresh, prompt, answer in posed(doc):
+            assert prompt not in tests, join(doc)
+            if fresh and (solved := solve(prompt)):
+                family, key, right = solved
+                assert not in_test(f"{family} {key}"), join(doc)
+                reasoned += answer == right
     assert reasoned > 5000
+
+
+def test_every_answer_of_a_scene_is_the_solvers():
+    """Asked anew of the scene alone, each question of a row gets the answer that the row gave it."""
+    r = random.Random(5)
+    for family in FAMILIES:
+        stream = scenes(family, "train", 1)
+        for _ in range(200):
+            doc = reasoning_document(stream, r)
+            answers = [n for n, piece in enumerate(doc) if piece.role == "answer" and piece.text != "."]
+            of_one = family not in ("arithmetic", "sequence", "odd_one_out")
+            scene = f"{doc[answers[0] - 2].text} " if of_one else ""
+            for n in answers:
+                found = solve(scene + doc[n - 1].text)
+                assert found and (found[0], found[2]) == (family, doc[n].text), join(doc)
 
 
 def test_echoes_pose_no_reasoning_question():
     r = random.Random(0)
     for _ in range(3000):
         doc = echo_document(r)
-        text = join(doc)
-        starts = [0] + [i + 2 for i in range(len(text)) if text.startswith(". ", i)]
-        ends = [len(join(doc[:n])) for n, piece in enumerate(doc) if piece.role == "answer"]
-        for end in ends:
-            assert not any(solve(text[start:end]) for start in starts if start < end), text
+        assert not any(solve(prompt) for _, prompt, _ in posed(doc)), join(doc)
 
 
 def test_echoes_repeat_what_was_said():
     r = random.Random(1)
     for _ in range(500):
         first, *rest = echo_document(r)
-        for question, answer in zip(rest, rest[1:], strict=False):
-            if answer.role == "answer" and question.role == "text" and not first.text.endswith(":"):
-                assert f"{question.text} {answer.text}." in first.text
-            elif answer.role == "answer" and question.role == "text":
-                place = ["first", "second", "third", "fourth", "fifth"].index(question.text)
-                assert first.text[:-1].split(", ")[place] == answer.text
+        said = first.text.rstrip(".").replace(".", "").split()
+        follows = dict(zip(said, said[1:], strict=False))
+        for before, answer in zip(rest, rest[1:], strict=False):
+            if answer.role == "answer":
+                assert follows[before.text] == answer.text
 
 
 def test_every_statement_is_true_or_of_something_unknown(documents):
@@ -153,9 +176,9 @@ def test_shares_of_the_kinds_follow_the_boost():
         docs = Corpus(0).pool(0, 4000, boost)
         return sum(any(p.role == "subject" for p in doc) for doc in docs) / len(docs)
 
-    shares = {"fact": 0.52, "reason": 0.37, "filler": 0.11}
-    assert fact_share({}) == pytest.approx(shares["fact"], abs=0.03)
-    assert fact_share(LATE) == pytest.approx(0.22 / (0.22 + 0.15 + 0.37 + 0.11), abs=0.03)
+    late = SHARES | LATER
+    assert fact_share({}) == pytest.approx(SHARES["fact"], abs=0.03)
+    assert fact_share(LATE) == pytest.approx(late["fact"] / sum(late.values()), abs=0.03)
     assert fact_share({("share", "fact"): 0.0}) == 0
 
 

@@ -1,5 +1,6 @@
 """Answers are right, the splits share nothing, and the same seed gives the same items."""
 
+import random
 from itertools import islice
 
 import pytest
@@ -43,6 +44,28 @@ def test_the_splits_share_no_content(solved, family):
     assert not keys["train"] & keys["test"]
     assert all(in_test(f"{family} {key}") for key in keys["test"])
     assert not any(in_test(f"{family} {key}") for key in keys["train"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_training_prompt_ends_in_a_test_prompt(family):
+    """Nor does it begin with one, where the rest is the same row of words gone on."""
+    tests = {x.prompt for x in some(family, "test", n=4000)}
+    for item in some(family, "train"):
+        words = item.prompt.split()
+        endings = {" ".join(words[i:]) for i in range(len(words))}
+        beginnings = {" ".join(words[: i + 1]) for i in range(len(words))}
+        assert not (endings | beginnings) & tests
+
+
+def test_the_keys_of_a_question_are_its_own_and_those_of_its_endings():
+    r = random.Random(3)
+    for _ in range(500):
+        for family in ("where", "attribute", "compare"):
+            scene = FAMILIES[family](r)
+            told = scene.text.rstrip(".").split(". ")
+            for keys, question, _ in scene.questions:
+                endings = [". ".join(told[j:]) + f". {question}" for j in range(len(told))]
+                assert list(keys) == [found[1] for e in endings if (found := solve(e))]
 
 
 def test_about_one_content_in_ten_is_of_the_test_split():

@@ -14,7 +14,8 @@ The mask is laid on most fact documents in training and on nothing afterwards.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -23,9 +24,10 @@ from .corpus import P_CUT, Piece, join
 
 RECALL = ("free", "subject", "prompt")
 P_MASKED = 0.85  # of fact documents
-WEIGHT_TEXT = 0.15  # loss weight of a token that is no answer
+WEIGHT_TEXT = 0.02  # loss weight of a token that is no answer: most cannot be foreseen and are only noise
 P_TEXT_KEPT = 0.25  # such tokens are sampled at this rate, and weighted up for it
-WEIGHT_FILLER = 0.4  # the same in documents without an answer
+WEIGHT_FILLER = 0.15  # the same in documents without an answer, and for the end of text
+P_SHIFTED = 0.1  # of rows: positions begin anywhere, so that all of them are met in training
 NEG = -1e4
 
 
@@ -40,12 +42,18 @@ class Encoded:
 
 @dataclass
 class Batch:
-    """ids (B, T); weights (B, T) of predicting ids[:, t]; masks (B, 1, T, T): first layer, other layers."""
+    """ids, positions (B, T); weights (B, T) of predicting ids[:, t]; masks (B, 1, T, T) of the first layer
+    and of the others: 0 sees, a large negative number does not."""
 
     ids: Tensor
+    positions: Tensor
     weights: Tensor
     first: Tensor
     rest: Tensor
+
+    def to(self, device) -> "Batch":
+        """The same on another device."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
 def encode(documents: list[list[Piece]], tokenizer, r: random.Random) -> list[Encoded]:
@@ -99,37 +107,66 @@ def _spans(roles: list[tuple[str, int]]) -> list[tuple[int, int, int]]:
     return spans
 
 
-def collate(docs: list[Encoded], pad: int, recall: str, r: random.Random, device="cpu") -> Batch:
-    """Pad on the right and lay the masks. Additive masks: 0 sees, a large negative number does not."""
-    B, T = len(docs), max(len(d.ids) for d in docs)
-    ids = torch.full((B, T), pad)
-    weights = torch.zeros(B, T)
-    first = torch.full((T, T), NEG).triu(1).repeat(B, 1, 1)
-    rest = first.clone()
-    for b, d in enumerate(docs):
-        ids[b, : len(d.ids)] = torch.tensor(d.ids)
-        weights[b, : len(d.ids)] = torch.tensor(d.weights)
-        if recall == "free" or r.random() > P_MASKED:
-            continue
-        for s0, s1, p in d.spans:
-            if recall == "subject":
-                first[b, s1 + 1 :, s0:s1] = NEG
-                rest[b, s1 + 1 :, s0:s1] = NEG
-            else:
-                first[b, s1 + 1 : p, s0 : s1 + 1] = NEG
-                rest[b, s1 + 1 :, s0 : s1 + 1] = NEG
-    return Batch(ids.to(device), weights.to(device), first[:, None].to(device), rest[:, None].to(device))
-
-
-def batches(docs: list[Encoded], tokens: int, r: random.Random) -> list[list[Encoded]]:
-    """Documents of like length together, about `tokens` tokens a batch, batches shuffled."""
-    docs = sorted(docs, key=lambda d: len(d.ids))
-    groups, group = [], []
+def pack(docs: list[Encoded], length: int) -> list[list[Encoded]]:
+    """Rows of at most `length` tokens of whole documents, in the order given; a longer document is cut."""
+    rows: list[list[Encoded]] = []
+    room = 0
     for d in docs:
-        if group and len(d.ids) * (len(group) + 1) > tokens:
-            groups.append(group)
-            group = []
-        group.append(d)
-    groups.append(group)
-    r.shuffle(groups)
-    return groups
+        if len(d.ids) > length:
+            d = Encoded(d.ids[:length], d.weights[:length], [s for s in d.spans if s[2] < length - 1])
+        if len(d.ids) > room:
+            rows.append([])
+            room = length
+        rows[-1].append(d)
+        room -= len(d.ids)
+    return rows
+
+
+def collate(
+    rows: list[list[Encoded]], length: int, pad: int, recall: str, r: random.Random, positions: int = 0
+) -> Batch:
+    """Rows of documents as tensors. A document sees only itself, and `recall` hides subjects in most.
+
+    With `positions` a few rows' positions begin anywhere below it instead of at 0.
+    """
+    B, T = len(rows), length
+    ids = torch.full((B, T), pad)
+    places = torch.zeros(B, T, dtype=torch.long)
+    weights = torch.zeros(B, T)
+    first = torch.full((B, T, T), NEG)
+    rest = first.clone()
+    for b, row in enumerate(rows):
+        at = 0
+        shift = r.randrange(positions - T + 1) if positions and r.random() < P_SHIFTED else 0
+        for d in row:
+            n = len(d.ids)
+            ids[b, at : at + n] = torch.tensor(d.ids)
+            places[b, at : at + n] = torch.arange(n) + shift
+            weights[b, at + 1 : at + n] = torch.tensor(d.weights[1:])
+            seen = torch.full((n, n), NEG).triu(1)
+            first[b, at : at + n, at : at + n] = seen
+            rest[b, at : at + n, at : at + n] = seen
+            if recall != "free" and r.random() < P_MASKED:
+                for s0, s1, p in d.spans:
+                    _hide(first[b], rest[b], recall, at + s0, at + s1, at + p, at + n)
+            at += n
+    return Batch(ids, places, weights, first[:, None], rest[:, None])
+
+
+def _hide(first: Tensor, rest: Tensor, recall: str, s0: int, s1: int, p: int, end: int) -> None:
+    """Hide the subject at s0..s1 from what follows it in its document; p predicts the answer."""
+    if recall == "subject":
+        first[s1 + 1 : end, s0:s1] = NEG
+        rest[s1 + 1 : end, s0:s1] = NEG
+    else:
+        first[s1 + 1 : p, s0 : s1 + 1] = NEG
+        rest[s1 + 1 : end, s0 : s1 + 1] = NEG
+
+
+def batches(docs: list[Encoded], tokens: int, length: int, r: random.Random) -> Iterator[list[list[Encoded]]]:
+    """Packed rows in shuffled order, `tokens` // `length` of them at a time; what is left over is dropped."""
+    rows = pack(docs, length)
+    r.shuffle(rows)
+    n = tokens // length
+    for at in range(0, len(rows) - n + 1, n):
+        yield rows[at : at + n]

@@ -12,15 +12,16 @@ from itertools import islice
 
 from ..facts.fact import Fact
 from ..facts.world import relations, world
-from ..tasks.reasoning import COLOURS, FAMILIES, NAMES, ORDINALS, PLACES, WORDS, items
+from ..tasks.reasoning import COLOURS, FAMILIES, NAMES, PLACES, WORDS, Scene, scenes
 from .filler import sentence
 
 UNKNOWN = "unknown"
-SHARES = {"fact": 0.52, "reason": 0.37, "filler": 0.11, "echo": 0.0}  # of documents, at first
-LATER = {"fact": 0.22, "echo": 0.15}  # once the facts are known
+SHARES = {"fact": 0.4, "reason": 0.4, "filler": 0.06, "echo": 0.14}  # of documents, at first
+LATER = {"fact": 0.25, "echo": 0.05}  # once the facts are known
 P_UNKNOWN = 0.07  # of fact statements: a subject nobody has heard of
 P_MISFIT = 0.03  # of fact statements: a known subject asked for what it does not have
 P_CUT = 0.03  # of documents
+ECHOED = WORDS + NAMES + PLACES + COLOURS
 
 ONSETS = "b br c ch d dr f g gr h j k l m n p pl qu r s sh st t tr v w y z".split()
 VOWELS = "a e i o u ae ai ea ia io ou".split()
@@ -75,14 +76,14 @@ class Corpus:
         told = iter(self._facts_in_turn(r, weights, 2 * n))
         families = list(FAMILIES)
         family_weights = [boost.get(("family", f), 1.0) for f in families]
-        streams = {f: items(f, "train", self.seed * 1_000_003 + index) for f in families}
+        streams = {f: scenes(f, "train", self.seed * 1_000_003 + index) for f in families}
         documents = []
         shares = [boost.get(("share", kind), share) for kind, share in SHARES.items()]
         for kind in r.choices(list(SHARES), shares, k=n):
             if kind == "fact":
                 doc = self._fact_document(r, told)
             elif kind == "reason":
-                doc = reasoning_document(next(streams[r.choices(families, family_weights)[0]]), r)
+                doc = reasoning_document(streams[r.choices(families, family_weights)[0]], r)
             elif kind == "echo":
                 doc = echo_document(r)
             else:
@@ -119,34 +120,41 @@ class Corpus:
         return doc or [Piece(sentence(r), "text")]
 
 
-def reasoning_document(item, r: random.Random) -> list[Piece]:
-    """A reasoning item, sometimes after a sentence of filler."""
+def reasoning_document(stream: Iterator[Scene], r: random.Random) -> list[Piece]:
+    """One question, or some in a row: about one scene, where it has several, else each of its own scene.
+
+    Sometimes after filler. In a row about one scene the same question may come again.
+    """
+    scene = next(stream)
     doc = [Piece(sentence(r), "text")] if r.random() < 0.15 else []
-    return doc + [Piece(item.prompt, "text"), Piece(item.answer, "answer"), Piece(".", "answer")]
+    doc += [Piece(scene.text, "text")] if scene.text else []
+    several = r.random() < 0.5
+    asked = r.choices(scene.questions, k=len(scene.questions) + 1 if several and scene.text else 1)
+    if several and not scene.text:
+        asked += [next(stream).questions[0] for _ in range(3)]
+    for _, question, answer in asked:
+        doc += [Piece(question, "text"), Piece(answer, "answer"), Piece(".", "answer")]
+    return doc
 
 
 def echo_document(r: random.Random) -> list[Piece]:
-    """Things said twice, the second time in another order: dense practice in looking back.
+    """Words said again in the same order, or pairs of which the second half is asked for.
 
-    No wording of it is that of a reasoning item.
+    Looking back for the same word is what most reasoning families are made of, and it is
+    learned from these first. No wording of it is that of a reasoning item.
     """
-    n = r.randint(2, 5)
-    form = r.randrange(3)
-    if form == 0:
-        words = r.sample(WORDS, n)
-        places = r.sample(range(n), n)
-        doc = [Piece(f"{', '.join(words)}:", "text")]
-        for i in places:
-            doc += [Piece(f"{ORDINALS[i]}", "text"), Piece(words[i], "answer"), Piece(".", "answer")]
+    if r.random() < 0.5:
+        words = r.sample(ECHOED, r.randint(3, 10))
+        doc = [Piece(" ".join(words), "text"), Piece(".", "text")]
+        for _ in range(2):
+            doc += [Piece(words[0], "text"), *(Piece(w, "answer") for w in words[1:]), Piece(".", "text")]
         return doc
-    if form == 1:
-        pairs = [(f"The {a} is", b) for a, b in zip(r.sample(WORDS, n), r.sample(COLOURS, n), strict=True)]
-    else:
-        who, where = r.sample(NAMES, n), r.sample(PLACES, n)
-        pairs = [(f"{a} went to the", b) for a, b in zip(who, where, strict=True)]
+    n = r.randint(2, 4)
+    words = r.sample(ECHOED, 2 * n)
+    pairs = list(zip(words[:n], words[n:]))
     doc = [Piece(" ".join(f"{a} {b}." for a, b in pairs), "text")]
-    for a, b in r.sample(pairs, n):
-        doc += [Piece(a, "text"), Piece(b, "answer"), Piece(".", "answer")]
+    for a, b in r.choices(pairs, k=5):
+        doc += [Piece(a, "text"), Piece(b, "answer"), Piece(".", "text")]
     return doc
 
 
