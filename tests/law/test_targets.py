@@ -69,6 +69,17 @@ def test_logits_above_are_those_of_the_whole_model(tiny, some_facts, position, l
         assert torch.allclose(fast, slow, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("position", POSITIONS)
+def test_logits_of_some_rows_are_those_rows_logits(tiny, some_facts, position):
+    contexts = build(tiny, some_facts, position, 2, PREFIXES)
+    above = Above(tiny, contexts.ids, contexts.lookup, LAYER)
+    rows = torch.tensor([5, 0, 3])
+    delta = torch.randn(above.h[:, 0].shape, generator=torch.Generator().manual_seed(0))
+    t = torch.zeros_like(rows)
+    few = above.only(rows).logits(torch.arange(3), t, delta[rows])
+    assert torch.allclose(few, above.logits(rows, t, delta), atol=1e-5)
+
+
 def test_texts_that_all_begin_with_the_lookup_token(tiny):
     ids = [(3, 4, 5, 6), (9, 10)]
     above = Above(tiny, ids, [0, 0], LAYER)
@@ -161,7 +172,7 @@ def test_adam_is_torchs_adam_on_every_row_alone():
     def loss_of(x, row):
         return (scale[row] * (x - goal[row]) ** 2).sum(-1)
 
-    together = adam(lambda x: (loss_of(x, slice(None)), None), start, limit, settings)
+    together = adam(loss_of, start, limit, settings)
     steps = []
     for row in range(n):
         x = start[row].clone().requires_grad_()

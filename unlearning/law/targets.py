@@ -5,11 +5,13 @@
          + 0.5 · ‖δ‖ / ‖h‖²,       ‖δ‖ ≤ 0.75 ‖h‖     (MEMIT, arXiv 2210.07229, and its code)
 
 All groups are optimised at once. Layers up to L run once; only the layers above are
-run again at every step, on their recorded inputs. A group stops for itself at loss < 0.05.
+run again at every step, on their recorded inputs. A group stops for itself at loss < 0.05
+and costs nothing from then on.
 """
 
 import inspect
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -67,7 +69,7 @@ class Above:
         T0 = before.ids.shape[1]
         core = lm.model.base_model
         with torch.no_grad():
-            cache = core(**before.kwargs(), use_cache=True).past_key_values if T0 else None
+            cache = core(**before.kwargs(), use_cache=True).cache if T0 else None
             self.past = Past([(c.keys, c.values) for c in cache.layers]) if T0 else None
             at = {layer: lm.adapter.layer_module(lm.model, layer)}
             with outputs_of(at) as seen, calls_of(upper) as calls:
@@ -75,7 +77,7 @@ class Above:
                     input_ids=after.ids,
                     attention_mask=mask,
                     position_ids=positions[:, T0:],
-                    past_key_values=cache,
+                    cache=cache,
                     use_cache=cache is not None,
                 )
         self.h = seen[layer]  # (B, S, d)
@@ -84,7 +86,20 @@ class Above:
             named = inspect.signature(module.forward).bind(*args, **kwargs)
             extra = named.arguments.pop("kwargs", {})
             named.arguments.pop("hidden_states")
-            self.calls.append((module, {**named.arguments, **extra, "past_key_values": self.past}))
+            given = {**named.arguments, **extra}  # the cache among them, whatever its name
+            self.calls.append((module, {k: self.past if x is cache else x for k, x in given.items()}))
+
+    def only(self, rows: Tensor) -> "Above":
+        """The same for some of the rows."""
+        some = copy(self)
+        some.h = self.h[rows]
+        some.past = self.past and Past([(k[rows], v[rows]) for k, v in self.past.layers])
+        B = len(self.h)
+        some.calls = [
+            (module, {k: some.past if x is self.past else _rows_of(x, rows, B) for k, x in kwargs.items()})
+            for module, kwargs in self.calls
+        ]
+        return some
 
     def logits(self, b: Tensor, t: Tensor, delta: Tensor) -> Tensor:
         """Logits (m, V) at rows b, t tokens after the lookup token, when delta (B, d) is added there."""
@@ -92,6 +107,13 @@ class Above:
         for module, kwargs in self.calls:
             h = hidden(module(h, **kwargs))
         return self.lm.adapter.logits(self.lm.model, h[b, t]).float()
+
+
+def _rows_of(x, rows: Tensor, B: int):
+    """Some rows of what a layer was called with, where it has one for each of the B rows."""
+    if isinstance(x, tuple):
+        return tuple(_rows_of(y, rows, B) for y in x)
+    return x[rows] if isinstance(x, Tensor) and x.ndim > 1 and len(x) == B else x
 
 
 class Past:
@@ -134,63 +156,102 @@ def find(
 def _find_some(
     lm, contexts: Contexts, groups: range, facts, targets, layer, settings: TargetSettings, essence
 ):
-    dev = lm.device
-    rows = [c for c, g in enumerate(contexts.group) if g in groups]
-    group = torch.tensor([contexts.group[c] - groups.start for c in rows], device=dev)
-    b, t, token, ids = [], [], [], []
-    for row, c in enumerate(rows):
-        goal = targets[contexts.fact_of[contexts.group[c]]]
-        start = len(contexts.ids[c]) - 1 - contexts.lookup[c]
-        ids.append((*contexts.ids[c], *goal[:-1]))
-        b += [row] * len(goal)
-        t += range(start, start + len(goal))
-        token += goal
-    b, t, token = (torch.tensor(x, device=dev) for x in (b, t, token))
-    above = Above(lm, ids, [contexts.lookup[c] for c in rows], layer)
-    here = torch.arange(len(rows), device=dev)
-    n = len(groups)
-    # mean over a target's tokens, then over a group's texts
-    weight = 1 / torch.bincount(b)[b].float() / torch.bincount(group, minlength=n)[group[b]].float()
-    first = torch.zeros(n, dtype=torch.long, device=dev).scatter_reduce(
-        0, group, here, "amin", include_self=False
-    )
-    h0 = above.h[first, 0].float()  # (n, d): the bare first phrasing, as in MEMIT
-    is_a = _Essence(lm, [facts[contexts.fact_of[g]].subject for g in groups], layer) if essence else None
+    whole = _Problem(lm, contexts, groups, facts, targets, layer, settings, essence)
+    now = whole
 
-    def losses(delta: Tensor) -> tuple[Tensor, Tensor]:
-        logits = above.logits(b, t, delta[group].to(above.h.dtype))
-        nll_each = -logits.log_softmax(-1).gather(1, token[:, None])[:, 0] * weight
-        nll = torch.zeros(n, device=dev).index_add(0, group[b], nll_each)
-        loss = nll + settings.decay * delta.norm(dim=1) / h0.norm(dim=1) ** 2
-        return (loss + settings.kl * is_a.kl(delta) if is_a else loss), nll
+    def losses(delta: Tensor, which: Tensor) -> Tensor:
+        nonlocal now
+        if len(which) != now.n:  # fewer than before
+            now = whole.only(which)
+        return now.losses(delta)[0]
 
-    delta = adam(losses, torch.zeros_like(h0), settings.clamp * h0.norm(dim=1), settings)
+    delta = adam(losses, torch.zeros_like(whole.h0), settings.clamp * whole.h0.norm(dim=1), settings)
     with torch.no_grad():
-        h = torch.zeros_like(h0).index_add(0, group, above.h[:, 0].float())
-        return h / torch.bincount(group, minlength=n)[:, None], delta, losses(delta)[1]
+        return whole.mean_h(), delta, whole.losses(delta)[1]
+
+
+class _Problem:
+    """What is minimised for some groups: their texts above L, and at which of their tokens what is wanted."""
+
+    def __init__(self, lm, contexts, groups: range, facts, targets, layer, settings: TargetSettings, essence):
+        dev = lm.device
+        self.settings, self.n = settings, len(groups)
+        rows = [c for c, g in enumerate(contexts.group) if g in groups]
+        self.group = torch.tensor([contexts.group[c] - groups.start for c in rows], device=dev)
+        b, t, token, ids = [], [], [], []
+        for row, c in enumerate(rows):
+            goal = targets[contexts.fact_of[contexts.group[c]]]
+            start = len(contexts.ids[c]) - 1 - contexts.lookup[c]
+            ids.append((*contexts.ids[c], *goal[:-1]))
+            b += [row] * len(goal)
+            t += range(start, start + len(goal))
+            token += goal
+        self.b, self.t, self.token = (torch.tensor(x, device=dev) for x in (b, t, token))
+        self.above = Above(lm, ids, [contexts.lookup[c] for c in rows], layer)
+        # mean over a target's tokens, then over a group's texts
+        texts = torch.bincount(self.group, minlength=self.n)
+        self.weight = 1 / torch.bincount(self.b)[self.b].float() / texts[self.group[self.b]].float()
+        first = torch.zeros(self.n, dtype=torch.long, device=dev).scatter_reduce(
+            0, self.group, torch.arange(len(rows), device=dev), "amin", include_self=False
+        )
+        self.h0 = self.above.h[first, 0].float()  # (n, d): the bare first phrasing, as in MEMIT
+        subjects = [facts[contexts.fact_of[g]].subject for g in groups]
+        self.is_a = _Essence(lm, subjects, layer) if essence else None
+
+    def only(self, which: Tensor) -> "_Problem":
+        """The same for some of the groups."""
+        some = copy(self)
+        some.n, some.h0 = len(which), self.h0[which]
+        new = torch.full((self.n,), -1, device=which.device).index_put(
+            (which,), torch.arange(len(which), device=which.device)
+        )
+        rows = (new[self.group] >= 0).nonzero()[:, 0]
+        some.above, some.group = self.above.only(rows), new[self.group[rows]]
+        row = torch.full_like(self.group, -1).index_put((rows,), torch.arange(len(rows), device=rows.device))
+        kept = row[self.b] >= 0
+        some.b, some.t, some.token = row[self.b[kept]], self.t[kept], self.token[kept]
+        some.weight = self.weight[kept]
+        some.is_a = self.is_a and self.is_a.only(which)
+        return some
+
+    def losses(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and the target's NLL (n) each, for delta (n, d)."""
+        logits = self.above.logits(self.b, self.t, delta[self.group].to(self.above.h.dtype))
+        each = -logits.log_softmax(-1).gather(1, self.token[:, None])[:, 0] * self.weight
+        nll = torch.zeros(self.n, device=delta.device).index_add(0, self.group[self.b], each)
+        loss = nll + self.settings.decay * delta.norm(dim=1) / self.h0.norm(dim=1) ** 2
+        return (loss + self.settings.kl * self.is_a.kl(delta) if self.is_a else loss), nll
+
+    def mean_h(self) -> Tensor:
+        """h (n, d) at the lookup token, mean over a group's texts."""
+        h = torch.zeros_like(self.h0).index_add(0, self.group, self.above.h[:, 0].float())
+        return h / torch.bincount(self.group, minlength=self.n)[:, None]
 
 
 def adam(losses, delta: Tensor, limit: Tensor, settings: TargetSettings) -> Tensor:
-    """Adam on every row of delta (n, d) by itself, kept in its ball; a row at the stop value rests."""
-    delta = delta.clone().requires_grad_()
+    """Adam on every row of delta (n, d) by itself, kept in its ball; a row below the stop value rests.
+
+    `losses(delta (k, d), which (k))` gives the losses (k) of the rows `which` that have not come to rest.
+    """
+    delta = delta.clone()
     m, v = torch.zeros_like(delta), torch.zeros_like(delta)
     beta1, beta2, eps = 0.9, 0.999, 1e-8
-    active = torch.ones(len(delta), dtype=torch.bool, device=delta.device)
+    which = torch.arange(len(delta), device=delta.device)
     for step in range(1, settings.steps + 1):
-        loss, _ = losses(delta)
-        active = active & (loss.detach() >= settings.stop)
+        x = delta[which].requires_grad_()
+        loss = losses(x, which)
+        active = loss.detach() >= settings.stop
         if not active.any():
             break
-        (g,) = torch.autograd.grad(loss[active].sum(), delta)
-        with torch.no_grad():
-            m = beta1 * m + (1 - beta1) * g
-            v = beta2 * v + (1 - beta2) * g * g
-            move = settings.lr * (m / (1 - beta1**step)) / ((v / (1 - beta2**step)).sqrt() + eps)
-            new = delta - move * active[:, None]
-            norm = new.norm(dim=1, keepdim=True)
-            new = torch.where(norm > limit[:, None], new * limit[:, None] / norm.clamp(min=1e-12), new)
-            delta = torch.where(active[:, None], new, delta).requires_grad_()
-    return delta.detach()
+        (g,) = torch.autograd.grad(loss[active].sum(), x)
+        which, g = which[active], g[active]
+        m[which] = beta1 * m[which] + (1 - beta1) * g
+        v[which] = beta2 * v[which] + (1 - beta2) * g * g
+        move = m[which] / (1 - beta1**step) / ((v[which] / (1 - beta2**step)).sqrt() + eps)
+        new = delta[which] - settings.lr * move
+        norm, bound = new.norm(dim=1, keepdim=True), limit[which, None]
+        delta[which] = torch.where(norm > bound, new * bound / norm.clamp(min=1e-12), new)
+    return delta
 
 
 class _Essence:
@@ -207,6 +268,13 @@ class _Essence:
         )
         with torch.no_grad():
             self.before = self._logp(torch.zeros_like(self.above.h[:, 0]))
+
+    def only(self, which: Tensor) -> "_Essence":
+        """The same for some of the groups."""
+        some = copy(self)
+        some.above, some.last, some.before = self.above.only(which), self.last[which], self.before[which]
+        some.rows = torch.arange(len(which), device=which.device)
+        return some
 
     def _logp(self, delta: Tensor) -> Tensor:
         return self.above.logits(self.rows, self.last, delta).log_softmax(-1)

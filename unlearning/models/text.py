@@ -111,7 +111,7 @@ def _decode(ids: list[list[int]], model, eos: int, max_new: int, side: str, pick
     last = torch.tensor([len(i) - 1 for i in ids], device=model.device) if side == "right" else None
     result = model(**rows.kwargs(), use_cache=True, logits_to_keep=0 if side == "right" else 1)
     at = result.logits[torch.arange(len(ids)), last] if side == "right" else result.logits[:, -1]
-    cache, mask = result.past_key_values, rows.mask
+    cache, mask = result.cache, rows.mask
     positions = rows.positions.max(1).values
     new = [pick(at, 0)]
     alive = new[0] != eos
@@ -122,7 +122,7 @@ def _decode(ids: list[list[int]], model, eos: int, max_new: int, side: str, pick
             input_ids=new[-1][:, None],
             attention_mask=mask,
             position_ids=positions[:, None],
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
         )
         new.append(pick(result.logits[:, -1], len(new)))
