@@ -5,7 +5,7 @@
 
 Quality: the cases below, each drawn with seeds 0 to 4; settings are those kept with the
 model, which were found on other draws (seeds from 100 on). All three methods come from the
-same targets. Rates are means over seeds, with the lowest and the highest seed in brackets.
+same targets. Rates are over the facts of all seeds, with the bootstrap 95 % interval over facts.
 """
 
 import random
@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from .events import Event, Phase
 from .facts.fact import Fact
 from .law.contexts import build
-from .law.experiment import Sizes, measure, probe_sets, wash_and_probe
+from .law.experiment import RATES, Sizes, Values, probe_sets, values, values_before, wash_and_probe
 from .law.settings import METHODS, Settings, settings_for
 from .law.statistics import Statistics, statistics
 from .law.targets import Targets, find
 from .law.wash import Washed, target_ids, wash
 from .models.delta import applied
 from .models.loading import LM
+from .probes.stats import rate
 
 CASES = ("100 facts", "300 facts", "25 subjects", "one relation")
-COLUMNS = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
 THOROUGH = Sizes(retained=10_000, reasoning=60, held_out=60)
 Show = Callable[[Event], None]
 
@@ -45,14 +45,14 @@ def draw(case: str, known: Sequence[Fact], seed: int) -> tuple[str, list[Fact]]:
     return "relation", [f for f in known if f.relation == relation]
 
 
-def one(lm: LM, stats: Statistics, facts: list[Fact], settings: Settings, seed: int) -> dict[str, dict]:
-    """Figures before, and after each method, all from one set of targets."""
+def one(lm: LM, stats: Statistics, facts: list[Fact], settings: Settings, seed: int) -> dict[str, Values]:
+    """Values before, and after each method, all from one set of targets."""
     sets = probe_sets(facts, stats, THOROUGH, seed)
-    out = {"before": measure(lm, sets)}
+    out = {"before": values_before(lm, sets, stats)}
     washed = next(e for e in wash(lm, facts, settings, stats) if isinstance(e, Washed))
     for method in METHODS:
         with applied(lm, washed.deltas[method].scaled(settings.strength)):
-            out[method] = measure(lm, sets)
+            out[method] = values(lm, sets)
     return out
 
 
@@ -70,21 +70,10 @@ def quality(lm: LM, seeds: Sequence[int], only: Sequence[str] | None, show: Show
     return {"model": lm.name, "hash": lm.hash, "seeds": list(seeds), "cases": cases}
 
 
-def _pooled(columns: list[dict]) -> dict:
-    """Mean of the seeds' rates, with the extremes of the seeds; perplexity as it is."""
-    out = {}
-    for name in COLUMNS:
-        values = [c[name]["accuracy"] for c in columns if c[name]["n"]]
-        if values:
-            n = sum(c[name]["n"] for c in columns)
-            out[name] = {
-                "accuracy": sum(values) / len(values),
-                "low": min(values),
-                "high": max(values),
-                "n": n,
-            }
-    out["perplexity"] = sum(c["perplexity"] for c in columns) / len(columns)
-    return out
+def _pooled(columns: list[Values]) -> dict:
+    """Rates over the facts of all seeds together, and the mean perplexity."""
+    found = {name: rate([x for c in columns for x in c[name]]).to_json() for name in RATES}
+    return found | {"perplexity": sum(c["perplexity"] for c in columns) / len(columns)}
 
 
 def speed(lm: LM, show: Show) -> dict:
@@ -139,18 +128,18 @@ def _quality_rows(result: dict) -> Iterator[str]:
         "| washed from "
         + result["model"]
         + " | method | "
-        + " | ".join(c.replace("_", " ") for c in COLUMNS)
+        + " | ".join(c.replace("_", " ") for c in RATES)
         + " | perplexity |"
     )
-    yield "|---|---|" + "---|" * (len(COLUMNS) + 1)
+    yield "|---|---|" + "---|" * (len(RATES) + 1)
     for case, who in result["cases"].items():
         for name, figures in who.items():
-            cells = [_cell(figures.get(c)) for c in COLUMNS]
+            cells = [_cell(figures[c]) for c in RATES]
             yield f"| {case} | {name} | " + " | ".join(cells) + f" | {figures['perplexity']:.3f} |"
 
 
-def _cell(r: dict | None) -> str:
-    return "n.a." if r is None else f"{100 * r['accuracy']:.1f} ({100 * r['low']:.1f}–{100 * r['high']:.1f})"
+def _cell(r: dict) -> str:
+    return "n.a." if not r["n"] else f"{100 * r['accuracy']:.1f} ({100 * r['low']:.1f}–{100 * r['high']:.1f})"
 
 
 def _speed_rows(result: dict) -> Iterator[str]:

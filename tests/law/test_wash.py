@@ -121,10 +121,35 @@ def test_the_events_tell_the_phases_in_order(run):
     assert [type(e) for e in events].count(Done) == 1 and isinstance(events[-1], Done)
 
 
+def test_what_is_not_asked_again_is_what_would_be_answered(taught, stats, settings, facts, run):
+    """Before the wash: values taken over from step 1 and from memory, against asking for everything."""
+    sets = experiment.probe_sets(facts, stats, SIZES, settings.seed)
+    asked = experiment.values(taught, sets)
+    for _ in range(2):
+        assert experiment.values_before(taught, sets, stats) == asked
+    assert experiment.figures(asked, sets) == run[2].summary["before"]
+
+
+def test_points_of_the_curve_that_are_had_already_are_those_that_would_be_measured(
+    taught, stats, settings, facts, run
+):
+    *_, washed = wash(taught, facts, settings, stats)
+    sets = experiment.probe_sets(facts, stats, SIZES, settings.seed)
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(experiment, "STRENGTHS", (0.5,))
+        zero = Delta({k: 0 * v for k, v in washed.deltas["law"].changes.items()}, taught.hash)
+        washed.deltas["base"] = zero
+        *_, points = experiment.curve(taught, washed, sets, SIZES, settings.budget, {})
+    assert points == run[2].summary["curve"]
+
+
 def test_the_curve_starts_at_the_base_and_passes_through_the_result(run):
     _, _, done = run
     points = {(p["method"], p["strength"]): p for p in done.summary["curve"]}
-    assert points.keys() == {("base", 0.0), *((m, s) for m in ("law", "memit", "scaled") for s in (0.5, 1.0))}
+    size = 1.1**0.5
+    expected = {("base", 0.0), ("law", 0.5), ("law", 1.0), ("memit", 0.5), ("memit", 1.0), ("memit", size)}
+    assert points.keys() == expected | {("scaled", round(s / size, 6)) for s in (0.5, 1.0, size)}
+    assert points["scaled", 1.0]["washed"] == points["memit", size]["washed"]
     for at, column in ((("base", 0.0), "before"), (("law", 1.0), "after")):
         assert points[at]["washed"] == done.summary[column]["washed"]
 
@@ -155,8 +180,15 @@ def test_the_model_runs_only_under_its_lock(taught, stats, settings, facts, tmp_
 def quick(monkeypatch):
     """Measuring does not change weights: here it costs nothing, so that many runs can be broken off."""
     monkeypatch.setattr(experiment, "STRENGTHS", ())
-    monkeypatch.setattr(experiment, "measure", lambda *_: {"washed": {"accuracy": 0.0}})
-    monkeypatch.setattr(experiment, "solves", lambda *_: [])
+    monkeypatch.setattr(experiment, "values", lambda lm, sets, _: experiment.values_before(lm, sets, None))
+    monkeypatch.setattr(experiment, "values_before", lambda lm, sets, _: nothing(sets))
+    monkeypatch.setattr(experiment, "solves", lambda lm, items: [False] * len(items))
+
+
+def nothing(sets) -> dict:
+    """Values as if nothing were known."""
+    items = sum(map(len, sets.reasoning.values()))
+    return dict.fromkeys(RATES, [False] * 3) | {"reasoning": [False] * items, "perplexity": 1.0}
 
 
 def free(lm) -> bool:
@@ -195,19 +227,19 @@ def test_broken_off_at_any_event_the_base_is_back(taught, stats, settings, facts
     assert edited > 0  # weights were indeed edited at some of these
 
 
-@pytest.mark.parametrize(("where", "name"), [(washing, "ascend"), (washing, "keys"), (experiment, "measure")])
+@pytest.mark.parametrize(("where", "name"), [(washing, "ascend"), (washing, "keys"), (experiment, "values")])
 def test_after_an_error_in_the_middle_the_base_is_back(
     taught, stats, settings, facts, quick, monkeypatch, where, name
 ):
     before, plain, calls = weights(taught), getattr(where, name), []
 
-    def second_fails(*args):
+    def fails(*args):
         calls.append(not untouched(taught, before))
-        if len(calls) == 2:
+        if len(calls) == (1 if name == "values" else 2):
             raise RuntimeError("in the middle")
         return plain(*args)
 
-    monkeypatch.setattr(where, name, second_fails)
+    monkeypatch.setattr(where, name, fails)
     monkeypatch.setattr(washing, "knows", lambda lm, prompts, facts: [True] * len(facts))
     with pytest.raises(RuntimeError, match="in the middle"):
         list(wash_and_probe(taught, facts, settings, SIZES, stats))

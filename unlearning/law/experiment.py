@@ -1,9 +1,11 @@
 """A whole run: what the model knows, the wash, and everything measured before and after it."""
 
+import math
 import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 
 from ..events import Done, Event, Figure, Phase, Progress, Warn
 from ..facts.fact import Fact, contains
@@ -16,11 +18,12 @@ from ..probes.knowledge import ask, knows, paraphrase_shares, probability
 from ..probes.reasoning import by_family, everything, solves
 from ..probes.stats import rate
 from ..tasks.reasoning import test_set
-from .settings import METHODS, Settings
+from .settings import Settings
 from .statistics import Statistics, may_be_kept, statistics
 from .wash import Washed, expand, wash
 
 STRENGTHS = (0.5, 0.75, 1.25, 1.5)  # of the trade-off curve, beside 1
+RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
 
 
 @dataclass(frozen=True)
@@ -60,22 +63,59 @@ def probe_sets(washed: Sequence[Fact], stats: Statistics, sizes: Sizes, seed: in
     )
 
 
-def measure(lm: LM, sets: ProbeSets) -> dict:
-    """Every figure of one column, before or after, as plain JSON."""
-    prompts = ask(sets.washed) + ask(sets.same_subject) + ask(sets.retained)
-    hits = iter(knows(lm, prompts, sets.washed + sets.same_subject + sets.retained))
-    washed, same, retained = (
-        [next(hits) for _ in x] for x in (sets.washed, sets.same_subject, sets.retained)
-    )
-    paraphrased = [s for s in paraphrase_shares(lm, sets.washed) if s is not None]
-    families = by_family(sets.reasoning, solves(lm, everything(sets.reasoning)))
-    rates = {"washed": washed, "paraphrased": paraphrased, "same_subject": same, "retained": retained}
+Values = (
+    dict  # "washed", "paraphrased", "same_subject", "retained", "reasoning": one value each; "perplexity"
+)
+
+
+def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = None) -> Values:
+    """What is measured in one column, before it becomes rates. `said`: the washed facts' answers, if had."""
+    said = answers(lm, sets.washed) if said is None else said
+    others = sets.same_subject + sets.retained
+    hits = knows(lm, ask(others), others)
+    n = len(sets.same_subject)
     return {
-        **{name: rate(values).to_json() for name, values in rates.items()},
-        "reasoning": families.pop("all").to_json(),
-        "families": {name: r.to_json() for name, r in families.items()},
+        "washed": [contains(text, f.objects) for f, (text, _) in zip(sets.washed, said, strict=True)],
+        "paraphrased": paraphrased(lm, sets),
+        "same_subject": hits[:n],
+        "retained": hits[n:],
+        "reasoning": solves(lm, everything(sets.reasoning)),
         "perplexity": perplexity(lm, sets.held_out),
     }
+
+
+def values_before(lm: LM, sets: ProbeSets, stats: Statistics) -> Values:
+    """`values` of the base model on facts that step 1 found known: only what it did not ask is asked now."""
+    items = everything(sets.reasoning)
+    solved = stats.once("reasoning", [x.prompt for x in items], lambda: solves(lm, items))
+    surprise = stats.once("perplexity", sets.held_out, lambda: [perplexity(lm, sets.held_out) or math.nan])
+    known = {name: [True] * len(getattr(sets, name)) for name in ("washed", "same_subject", "retained")}
+    return known | {
+        "paraphrased": paraphrased(lm, sets),
+        "reasoning": [bool(x) for x in solved],
+        "perplexity": None if math.isnan(surprise[0]) else surprise[0],
+    }
+
+
+def paraphrased(lm: LM, sets: ProbeSets) -> list[float]:
+    """Of each washed fact that has paraphrases, the share that is answered."""
+    return [s for s in paraphrase_shares(lm, sets.washed) if s is not None]
+
+
+def figures(found: Values, sets: ProbeSets) -> dict:
+    """Every figure of one column, before or after, as plain JSON."""
+    families = by_family(sets.reasoning, found["reasoning"])
+    return {
+        **{name: rate(found[name]).to_json() for name in RATES[:-1]},
+        "reasoning": families.pop("all").to_json(),
+        "families": {name: r.to_json() for name, r in families.items()},
+        "perplexity": found["perplexity"],
+    }
+
+
+def measure(lm: LM, sets: ProbeSets) -> dict:
+    """`figures` of the model as it is."""
+    return figures(values(lm, sets), sets)
 
 
 def answers(lm: LM, facts: Sequence[Fact]) -> list[tuple[str, float]]:
@@ -106,11 +146,12 @@ def wash_and_probe(
     started = time.monotonic()
     yield Phase("known", "asking the model what it knows")
     with lm.lock:
-        everything_known = stats.known
-        wanted = expand(facts, settings.scope, everything_known)
-        flags = knows(lm, ask(wanted), wanted)
+        wanted = expand(facts, settings.scope, stats.known)
+        said = answers(lm, wanted)
+    flags = [contains(text, f.objects) for f, (text, _) in zip(wanted, said, strict=True)]
     known = [f for f, k in zip(wanted, flags, strict=True) if k]
     unknown = [f for f, k in zip(wanted, flags, strict=True) if not k]
+    said_before = [s for s, k in zip(said, flags, strict=True) if k]
     listed = [{"subject": f.subject, "relation": f.relation, "object": f.object} for f in unknown]
     yield Figure("known", {"given": len(wanted), "known": len(known), "unknown": listed})
     if not known:
@@ -118,7 +159,8 @@ def wash_and_probe(
     yield Phase("before", "measuring before")
     sets = probe_sets(known, stats, sizes, settings.seed)
     with lm.lock:
-        before, said_before = measure(lm, sets), answers(lm, known)
+        values_then = values_before(lm, sets, stats)
+    before = figures(values_then, sets)
     yield Figure("before", before)
     warnings, washed = [], None
     for event in wash(lm, known, settings, stats):
@@ -130,7 +172,9 @@ def wash_and_probe(
     delta = washed.deltas[settings.method].scaled(settings.strength)
     yield Phase("after", "measuring after")
     with applied(lm, delta):
-        after, said_after = measure(lm, sets), answers(lm, known)
+        said_after = answers(lm, known)
+        values_now = values(lm, sets, said_after)
+    after = figures(values_now, sets)
     yield Figure("after", after)
     rows = [_row(f, b, a) for f, b, a in zip(known, said_before, said_after, strict=True)]
     yield Figure("answers", rows)
@@ -141,7 +185,8 @@ def wash_and_probe(
     record = {"config": config, "given": len(wanted), "known": len(known), "converged": washed.converged}
     record |= {"before": before, "after": after, "norms": delta.norms(lm), "warnings": warnings}
     record["result_seconds"] = time.monotonic() - started
-    for event in curve(lm, washed, sets, sizes):
+    had = {("base", 0.0): values_then, (settings.method, settings.strength): values_now}
+    for event in curve(lm, washed, sets, sizes, settings.budget, had):
         if isinstance(event, list):
             record["curve"] = event
         else:
@@ -164,27 +209,60 @@ def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dic
     }
 
 
-def curve(lm: LM, washed: Washed, sets: ProbeSets, sizes: Sizes) -> Iterator[Progress | Phase | list]:
-    """Washed against retained against reasoning, each method at each strength, on a part of the probes."""
-    small = replace(
-        sets,
-        washed=sets.washed[: sizes.curve],
-        retained=sets.retained[: sizes.curve],
-        reasoning={k: v[: max(1, sizes.curve // len(sets.reasoning))] for k, v in sets.reasoning.items()},
-    )
+def curve(
+    lm: LM,
+    washed: Washed,
+    sets: ProbeSets,
+    sizes: Sizes,
+    budget: float,
+    had: dict[tuple[str, float], Values],
+) -> Iterator[Progress | Phase | list]:
+    """Washed against retained against reasoning, each method at each strength, on a part of the probes.
+
+    "scaled" is MEMIT's update times √budget, so both are one line, whose points are measured once.
+    `had`: what is measured already, by method and strength.
+    """
     yield Phase("curve", "the trade-off at other strengths")
+    strengths, size = sorted({*STRENGTHS, 1.0}), budget**0.5
+    todo = [("base", 0.0), *((m, s) for m in ("law", "memit") for s in strengths), ("memit", size)]
     points: list[dict] = []
-    todo = [(None, 0.0), *((m, s) for m in METHODS for s in sorted({*STRENGTHS, 1.0}))]
     for n, (method, strength) in enumerate(todo):
-        yield Progress(n, len(todo), f"{method or 'base'} at {strength:g}")
-        with applied(lm, washed.deltas[method].scaled(strength)) if method else lm.lock:
-            facts = small.washed + small.retained
-            hits = knows(lm, ask(facts), facts)
-            sums = solves(lm, everything(small.reasoning))
-        n_washed = len(small.washed)
-        figures = {"washed": hits[:n_washed], "retained": hits[n_washed:], "reasoning": sums}
-        points.append(
-            {"method": method or "base", "strength": strength}
-            | {name: rate(values).to_json() for name, values in figures.items()}
-        )
-    yield points
+        yield Progress(n, len(todo), f"{method} at {strength:.3g}")
+        found = had.get((method, strength))
+        if found is None:
+            small = _some(sets, sizes.curve)
+            facts, n_washed = small.washed + small.retained, len(small.washed)
+            with applied(lm, washed.deltas[method].scaled(strength)):
+                hits = knows(lm, ask(facts), facts)
+                solved = solves(lm, everything(small.reasoning))
+            found = {"washed": hits[:n_washed], "retained": hits[n_washed:], "reasoning": solved}
+        else:
+            found = _of_some(found, sets, sizes.curve)
+        rates = {name: rate(found[name]).to_json() for name in ("washed", "retained", "reasoning")}
+        points.append({"method": method, "strength": strength} | rates)
+    points += [
+        p | {"method": "scaled", "strength": round(p["strength"] / size, 6)}
+        for p in points
+        if p["method"] == "memit"
+    ]
+    yield sorted(points, key=lambda p: (p["method"], p["strength"]))
+
+
+def _some(sets: ProbeSets, n: int) -> ProbeSets:
+    """The first n washed and retained facts, and as many reasoning items, of every family alike."""
+    each = max(1, n // len(sets.reasoning))
+    return replace(
+        sets,
+        washed=sets.washed[:n],
+        retained=sets.retained[:n],
+        reasoning={k: v[:each] for k, v in sets.reasoning.items()},
+    )
+
+
+def _of_some(found: Values, sets: ProbeSets, n: int) -> Values:
+    """The values of `_some(sets, n)` among those of all."""
+    rest, solved = iter(found["reasoning"]), []
+    for name, items in sets.reasoning.items():
+        mine = list(islice(rest, len(items)))
+        solved += mine[: len(_some(sets, n).reasoning[name])]
+    return {"washed": found["washed"][:n], "retained": found["retained"][:n], "reasoning": solved}

@@ -11,7 +11,7 @@ half is only ever scored, so that no figure is measured on what the engine was t
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Statistics:
     def __init__(self, lm: LM, tokens: int = 16_000, phrasings: int = 3):
         self.lm, self.tokens, self.phrasings = lm, tokens, phrasings
         self._moments: dict[str, Tensor] = {}
+        self._numbers: dict[tuple[str, str], list[float]] = {}
 
     @cached_property
     def texts(self) -> list[str]:
@@ -63,6 +64,16 @@ class Statistics:
             "known"
         ]
         return [f for f, k in zip(world(), flags.tolist(), strict=True) if k]
+
+    def once(self, name: str, asked: Sequence[str], measure: Callable[[], list]) -> list[float]:
+        """Numbers that `measure` gives for the base model on these texts: measured once, then remembered."""
+        what = _digest(asked)
+        if (name, what) not in self._numbers:
+            found = self._cached(
+                f"{name}-{what[:8]}", what, lambda: {name: torch.tensor(measure(), dtype=torch.float64)}
+            )
+            self._numbers[name, what] = found[name].tolist()
+        return self._numbers[name, what]
 
     def C(self, layers: Sequence[int]) -> dict[int, Tensor]:
         """E[k kᵀ] (f, f), float64, of each layer."""

@@ -126,7 +126,8 @@ def _initial(lm: LM, contexts: Contexts, targets: Targets, C, settings: Settings
         for n, i in enumerate(layers):
             yield Progress(n, len(layers), f"layer {i}")
             K = keys(lm, contexts, [i])[i]
-            R = (targets.z - residuals(lm, contexts, layers[-1])) / (len(layers) - n)
+            missing = targets.z - residuals(lm, contexts, layers[-1]) if n else targets.delta
+            R = missing / (len(layers) - n)
             updates[i] = initial(R, K, C[i], settings.lam)
             edits.enter_context(applied(lm, _delta(lm, {i: updates[i]})))
     yield updates
@@ -142,6 +143,8 @@ def _ascent(
             yield Progress(n, len(settings.layers), f"layer {i}: {len(left)} of {len(facts)} facts left")
             K = keys(lm, contexts.of_facts(left), [i])[i]
             updates[i] = ascend(first[i], K, C[i], settings.ascent, settings.budget, settings.metric)
+            if i == settings.layers[-1]:
+                break
             edits.enter_context(applied(lm, _delta(lm, {i: updates[i]})))
             rest = [facts[j] for j in left]
             left = [j for j, known in zip(left, knows(lm, ask(rest), rest), strict=True) if known]
