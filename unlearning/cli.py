@@ -62,6 +62,12 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--scope", choices=("facts", "subjects", "relation"), default="facts")
     c.add_argument("--target", metavar="prior|eos|TEXT", help="what to say instead")
     c.add_argument("--strength", type=float, default=1.0, metavar="S", help="a factor on the finished update")
+    c.add_argument(
+        "--layers", type=int, nargs="+", metavar="L", help="MLPs to edit, instead of the found ones"
+    )
+    c.add_argument(
+        "--position", choices=("subject", "prompt"), help="whose last token the facts are looked up at"
+    )
     c.add_argument("--seed", type=int, default=0)
     c = command("export", export, "write a washed model as a folder that transformers loads")
     _model(c)
@@ -191,8 +197,9 @@ def wash(args) -> int:
         raise Wrong(f"{args.facts.name} holds no fact that could be read")
     lm = _load(args)
     overrides = {"method": args.method, "strength": args.strength, "seed": args.seed}
-    if args.target is not None:
-        overrides["target"] = args.target
+    for name in ("target", "layers", "position"):
+        if getattr(args, name) is not None:
+            overrides[name] = getattr(args, name)
     try:
         settings = settings_for(lm, args.scope, **overrides)
     except ValueError as e:

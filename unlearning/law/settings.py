@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from ..models.loading import LM
 from .contexts import POSITIONS
 from .targets import TargetSettings
+from .trace import load_trace
 
 SCOPES = ("facts", "subjects", "relation")
 METHODS = ("law", "memit", "scaled")
@@ -92,7 +93,8 @@ PAPER = {
 def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
     """The values that fit the model: found ones from its folder, else the paper's, else the defaults.
 
-    Raises ValueError for a name that is no setting, or a value that cannot be.
+    Layers and lookup position that neither of the first two names are those that the model's causal
+    trace chose, where it has been traced. `overrides` come before all of it. Raises ValueError for a name that is no setting, or a value that cannot be.
     """
     unknown = set(overrides) - {f.name for f in fields(Settings)}
     if unknown:
@@ -102,7 +104,9 @@ def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
     config, found = lm.model.config, lm.folder / FOUND
     shape = (config.model_type, config.num_hidden_layers, config.hidden_size)
     n = config.num_hidden_layers
-    base = PAPER.get(shape, Settings(layers=tuple(range(min(1, n - 1), n))))
+    traced = load_trace(lm)
+    chosen = {"layers": traced.layers, "position": traced.position} if traced else {}
+    base = PAPER.get(shape, Settings(**{"layers": tuple(range(min(1, n - 1), n))} | chosen))
     values = json.loads(found.read_text(encoding="utf-8")).get(scope, {}) if found.exists() else {}
     values |= overrides
     if "layers" in values:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
-from . import api, ask, happened, model, wash, what, words
+from . import api, ask, happened, inside, model, wash, what, words
 from .follow import View, follow
 from .preview import Preview, read
 from .state import Shared
@@ -35,6 +35,7 @@ class Page:
                 self.wash = wash.section()
         self.happened = happened.section()
         self.ask = ask.section()
+        self.trace = inside.section()
 
     def outputs(self) -> list:
         """All that following a run may change."""
@@ -115,11 +116,11 @@ def build(shared: Shared) -> gr.Blocks:
         page.wash.wash.click(page.start, inputs, page.outputs(), **FOLLOWING)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
         demo.load(page.attach, page.run, page.outputs(), **FOLLOWING)
-        line = {
-            "fn": lambda name: model.describe(shared, name),
+        about = {
+            "fn": lambda name: (model.describe(shared, name), inside.describe(shared, name)),
             "inputs": page.model.name,
-            "outputs": page.model.line,
+            "outputs": [page.model.line, page.trace],
         }
-        page.model.name.change(**line, **FOLLOWING)
-        demo.load(**line, **FOLLOWING)
+        page.model.name.change(**about, **FOLLOWING)
+        demo.load(**about, **FOLLOWING)
     return demo.queue(max_size=32)

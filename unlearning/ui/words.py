@@ -124,6 +124,23 @@ OTHER_MODEL = "(your wash was made on {model})"
 ASK_LONG = "(too long for this model: at most {limit} bytes)"
 
 
+# Look inside
+INSIDE = "Look inside: where this model recalls facts"
+INSIDE_INFO = (
+    "A causal trace of {n} facts. Two things are done to the model while it answers, at one place and layer at a "
+    "time: another subject's state is put in (how many answers follow it?), and the layer's MLP is silenced "
+    "(how many answers are lost?). Deep colour: recall runs through here. ● marks what a wash edits."
+)
+INSIDE_PLACE = "at the {place}"
+INSIDE_LAYER = "layer {i}"
+INSIDE_MOVED = "Put in another subject's state: answers that follow it"
+INSIDE_LOST = "Silence the MLP: answers that are lost"
+INSIDE_WHY = "Chosen from this: {why}."
+INSIDE_SETTINGS = "Washing edits the MLPs of layers {layers}, looked up at the {position}."
+INSIDE_NONE = "This model has not been traced: python -m unlearning trace --model NAME"
+POSITIONS = {"subject": "subject's last token", "prompt": "prompt's last token"}
+
+
 def count(n: int, one: str, many: str) -> str:
     """`1 fact`, `2 facts`."""
     return f"{n:,} {one if n == 1 else many}"
