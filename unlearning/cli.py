@@ -62,12 +62,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--scope", choices=("facts", "subjects", "relation"), default="facts")
     c.add_argument("--target", metavar="prior|eos|TEXT", help="what to say instead")
     c.add_argument("--strength", type=float, default=1.0, metavar="S", help="a factor on the finished update")
-    c.add_argument(
-        "--layers", type=int, nargs="+", metavar="L", help="MLPs to edit, instead of the found ones"
-    )
-    c.add_argument(
-        "--position", choices=("subject", "prompt"), help="whose last token the facts are looked up at"
-    )
+    c.add_argument("--layers", type=int, nargs="+", metavar="L", help="MLPs to edit")
+    c.add_argument("--position", choices=("subject", "prompt"), help="lookup at whose last token")
     c.add_argument("--seed", type=int, default=0)
     c = command("export", export, "write a washed model as a folder that transformers loads")
     _model(c)

@@ -94,7 +94,8 @@ def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
     """The values that fit the model: found ones from its folder, else the paper's, else the defaults.
 
     Layers and lookup position that neither of the first two names are those that the model's causal
-    trace chose, where it has been traced. `overrides` come before all of it. Raises ValueError for a name that is no setting, or a value that cannot be.
+    trace chose, where it has been traced. `overrides` come before all of it.
+    Raises ValueError for a name that is no setting, or a value that cannot be.
     """
     unknown = set(overrides) - {f.name for f in fields(Settings)}
     if unknown:

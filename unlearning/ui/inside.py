@@ -47,7 +47,7 @@ def describe(shared: Shared, name: str) -> str:
 
 
 def heat_map(title: str, places, shares, marked: set) -> str:
-    """A table of shares (place by layer), coloured by their size and written out; `marked`: (place, layer)."""
+    """Shares (place by layer) as a table, coloured by size and written out; `marked`: (place, layer)."""
     layers = "".join(
         f'<th scope="col">{safe_html(words.INSIDE_LAYER.format(i=i))}</th>' for i in range(len(shares[0]))
     )

@@ -127,8 +127,8 @@ ASK_LONG = "(too long for this model: at most {limit} bytes)"
 # Look inside
 INSIDE = "Look inside: where this model recalls facts"
 INSIDE_INFO = (
-    "A causal trace of {n} facts. Two things are done to the model while it answers, at one place and layer at a "
-    "time: another subject's state is put in (how many answers follow it?), and the layer's MLP is silenced "
+    "A causal trace of {n} facts. Two things are done to the model while it answers, at one place and layer "
+    "at a time: another subject's state is put in (how many answers follow?), and the layer is silenced "
     "(how many answers are lost?). Deep colour: recall runs through here. ● marks what a wash edits."
 )
 INSIDE_PLACE = "at the {place}"
