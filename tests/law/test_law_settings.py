@@ -8,6 +8,7 @@ import pytest
 
 from unlearning.law.settings import PAPER, Settings, settings_for
 from unlearning.law.targets import TargetSettings
+from unlearning.law.trace import Trace, save
 
 BAD = {
     "lamb": 1.0,
@@ -56,3 +57,12 @@ def test_settings_are_the_found_ones_else_the_papers_else_the_defaults(taught, t
     config = SimpleNamespace(model_type="gpt2", num_hidden_layers=48, hidden_size=1600)
     gpt2_xl = replace(taught, model=SimpleNamespace(config=config))
     assert settings_for(gpt2_xl) == PAPER["gpt2", 48, 1600]
+
+
+def test_layers_and_position_that_nobody_names_are_the_traces(taught, tmp_path):
+    lm = replace(taught, folder=tmp_path)
+    save(lm, Trace(("a",), ((0.0,),), ((0.0,),), 1, 0, "subject", (0, 1), "because"))
+    assert settings_for(lm) == Settings(layers=(0, 1), position="subject")
+    assert settings_for(lm, layers=[2], position="prompt") == Settings(layers=(2,))
+    (tmp_path / "law.json").write_text(json.dumps({"facts": {"layers": [1]}}))
+    assert settings_for(lm) == Settings(layers=(1,), position="subject")

@@ -1,5 +1,7 @@
 """Sentences and tables of the page, without a model and without a server."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from unlearning.facts.world import world
 from unlearning.models.loading import bundled
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
-from unlearning.ui import happened, wash, words
+from unlearning.ui import happened, inside, wash, words
 from unlearning.ui.follow import View, fold
 from unlearning.ui.preview import MARGIN, bytes_of, positions, read
 from unlearning.ui.tables import SHOWN, table
@@ -119,3 +121,11 @@ def test_only_words_of_this_package_are_shown():
         wash.chosen("facts", "law", "unknown", 1, -1)
     except ValueError as error:
         assert _our_words(error)
+
+
+def test_the_heat_map_writes_out_every_share_and_marks_what_is_edited():
+    places, shares = ("end of <subject>", "end of prompt"), ((0.0, 0.255), (1.0, 0.004))
+    html = inside.heat_map("a < b", places, shares, {("end of prompt", 1)})
+    assert "<caption>a &lt; b</caption>" in html and "end of &lt;subject&gt;" in html
+    cells = re.findall(r'style="--share: ([\d.]+)">([^<]*)</td>', html)
+    assert cells == [("0.000", "0 %"), ("0.255", "26 %"), ("1.000", "100 %"), ("0.004", "● 0.4 %")]
