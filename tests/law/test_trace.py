@@ -7,7 +7,17 @@ import torch
 
 from unlearning.events import Progress
 from unlearning.facts.world import world
-from unlearning.law.trace import PLACES, Trace, _subject_first, _trace_some, choose, load_trace, save, trace
+from unlearning.law.trace import (
+    PLACES,
+    Trace,
+    _subject_first,
+    _trace_some,
+    choose,
+    load_trace,
+    named,
+    save,
+    trace,
+)
 from unlearning.models.hooks import changed, outputs_of
 from unlearning.models.text import answer_ids, prompt_ids
 
@@ -164,7 +174,7 @@ def tables(patched, zeroed):
     [
         (0.9, [[0.1, 0.9, 1, 1, 1], [1] * 5, [1] * 5], "subject", (0,)),  # methods.md: model B
         (0.9, [[0.1, 0.6, 0.7, 1, 1], [1] * 5, [0] * 5], "subject", (0, 1, 2)),
-        (0.51, [[1, 0.2, 1, 0.2, 1], [1] * 5, [0] * 5], "subject", (1, 2, 3)),  # a run: the gap belongs to it
+        (0.51, [[1, 0.2, 1, 0.2, 1], [1] * 5, [0] * 5], "subject", (1,)),  # a gap ends the run
         (0.5, [[0] * 5, [1] * 5, [1, 1, 0.5, 0.9, 1]], "prompt", (2,)),
         (
             0.2,
@@ -172,14 +182,20 @@ def tables(patched, zeroed):
             "prompt",
             (2, 3, 4),
         ),  # at the prompt's end the last three at most
+        (0.2, [[0] * 5, [1] * 5, [0.1, 0.4, 0.5, 0.7, 0.7]], "prompt", (0, 1, 2)),
         (0.2, [[0] * 5, [1] * 5, [1, 0.4, 0.3, 0.9, 1]], "prompt", (1, 2)),
+        (0.2, [[0] * 5, [1] * 5, [0.12, 1, 1, 0.55, 1]], "prompt", (0,)),  # the strongest is always in it
     ],
 )
 def test_choice_of_position_and_layers(through, zeroed, position, layers):
     patched = [[through] + [0.0] * 4, [0.0] * 5, [1.0] * 5]
     found = choose(*tables(patched, [[float(x) for x in row] for row in zeroed]))
     assert found[:2] == (position, layers)
-    assert f"{through:.0%}" in found[2] and ", ".join(map(str, layers)) in found[2]
+    assert f"{through:.0%}" in found[2] and f"MLP of {named(layers)} is" in found[2]
+
+
+def test_layers_are_named_as_one_says_them():
+    assert [named(x) for x in ((1,), (0, 3), (1, 2, 3))] == ["layer 1", "layers 0 and 3", "layers 1, 2 and 3"]
 
 
 def test_a_model_in_which_no_single_mlp_matters_gets_layers_all_the_same():

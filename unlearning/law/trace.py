@@ -152,7 +152,7 @@ def _subject_first(fact: Fact) -> str:
 
 
 def choose(patched: torch.Tensor, zeroed: torch.Tensor) -> tuple[str, tuple[int, ...], str]:
-    """Lookup position and layers: where zeroing the MLPs costs most, and its run of layers that matter.
+    """Lookup position and layers: the MLP that costs most, and neighbours that cost at least a quarter of it.
 
     The subject's last token is chosen only when most answers pass through it after the
     first layer: otherwise recall is at the prompt's end, and an edit of the subject's token
@@ -163,17 +163,28 @@ def choose(patched: torch.Tensor, zeroed: torch.Tensor) -> tuple[str, tuple[int,
     place = 0 if position == "subject" else 2
     n = patched.shape[1]
     lost = (1 - zeroed[place]).tolist()
-    strong = [i for i in range(n) if lost[i] >= 0.25 * max(lost)]
-    layers = tuple(range(strong[0], strong[-1] + 1))
-    if position == "prompt" and len(layers) > 3:
-        layers = layers[-3:]
+    first = last = lost.index(max(lost))
+    enough = 0.25 * max(lost)
+    while first > 0 and lost[first - 1] >= enough:
+        first -= 1
+    while last < n - 1 and lost[last + 1] >= enough:
+        last += 1
+    if position == "prompt" and last - first > 2:  # three layers at most: those that cost most together
+        first = max(range(first, last - 1), key=lambda i: (round(sum(lost[i : i + 3]), 6), i))
+        last = first + 2
+    layers = tuple(range(first, last + 1))
     why = (
         "another subject's state at the subject's last token after layer 0 "
         f"moves {through_subject:.0%} of answers, so the lookup is at the {PLACES[place]}; "
-        f"there the MLPs of layers {', '.join(map(str, layers))} "
-        f"cost most answers when they are silenced (up to {max(lost):.0%})"
+        f"there most answers are lost (up to {max(lost):.0%}) when the MLP of {named(layers)} is silenced"
     )
     return position, layers, why
+
+
+def named(layers: Sequence[int]) -> str:
+    """`layer 1`, `layers 0 and 3`, `layers 1, 2 and 3`."""
+    *some, last = map(str, layers)
+    return f"layers {', '.join(some)} and {last}" if some else f"layer {last}"
 
 
 def save(lm: LM, found: Trace) -> None:

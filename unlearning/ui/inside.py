@@ -20,7 +20,7 @@ def section() -> gr.HTML:
 def describe(shared: Shared, name: str) -> str:
     """The model's trace as HTML. Loads the model."""
     from ..law.settings import settings_for
-    from ..law.trace import load_trace
+    from ..law.trace import load_trace, named
 
     try:
         lm = shared.lm(name)
@@ -33,7 +33,7 @@ def describe(shared: Shared, name: str) -> str:
     edited = {(words.POSITIONS[settings.position], i) for i in settings.layers}
     lost = [[1 - x for x in row] for row in found.zeroed]
     now = words.INSIDE_SETTINGS.format(
-        layers=", ".join(map(str, settings.layers)), position=words.POSITIONS[settings.position]
+        layers=named(settings.layers), position=words.POSITIONS[settings.position]
     )
     return (
         _line(words.INSIDE_INFO.format(n=found.n))

@@ -42,6 +42,7 @@ CSS = """
 #stay td:nth-child(n+2):nth-child(-n+4), #answers td:nth-child(5) { white-space: nowrap; }
 .lethe-maps { display: flex; flex-wrap: wrap; gap: 12px 32px; overflow-x: auto; }
 .gradio-container .lethe-maps table { border-collapse: separate; border-spacing: 2px; margin: 8px 0; }
+.gradio-container .lethe-maps :is(table, thead, tbody, tr) { border: 0 !important; }
 .lethe-maps caption { text-align: left; font-weight: 700; padding: 4px 0; }
 .gradio-container .lethe-maps :is(th, td) { border: 0; padding: 6px 10px; font-size: 14px; font-weight: 400; }
 .lethe-maps th[scope="row"] { text-align: left; }
@@ -50,6 +51,7 @@ CSS = """
   background: color-mix(in srgb, #14b8a6 calc(var(--share) * 60%), var(--background-fill-secondary));
 }
 @media (max-width: 640px) {
+  .lethe-maps :is(th, td) { padding: 4px !important; font-size: 12px !important; }
   .lethe-table thead { position: absolute; left: -9999px; }
   .lethe-table table, .lethe-table tbody, .lethe-table tr, .lethe-table td { display: block; }
   .lethe-table table { padding: 0 !important; }

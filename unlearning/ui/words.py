@@ -127,16 +127,16 @@ ASK_LONG = "(too long for this model: at most {limit} bytes)"
 # Look inside
 INSIDE = "Look inside: where this model recalls facts"
 INSIDE_INFO = (
-    "A causal trace of {n} facts. Two things are done to the model while it answers, at one place and layer "
-    "at a time: another subject's state is put in (how many answers follow?), and the layer is silenced "
-    "(how many answers are lost?). Deep colour: recall runs through here. ● marks what a wash edits."
+    "A causal trace of {n} facts. While the model answers, two things are done, at one place and layer at a "
+    "time: another subject's state is put in (how many answers follow it?), and the MLP is silenced (how "
+    "many answers are lost?). Deep colour: recall runs through here. ● marks what a wash edits."
 )
 INSIDE_PLACE = "at the {place}"
 INSIDE_LAYER = "layer {i}"
 INSIDE_MOVED = "Put in another subject's state: answers that follow it"
 INSIDE_LOST = "Silence the MLP: answers that are lost"
 INSIDE_WHY = "Chosen from this: {why}."
-INSIDE_SETTINGS = "Washing edits the MLPs of layers {layers}, looked up at the {position}."
+INSIDE_SETTINGS = "Washing single facts edits the MLP of {layers}; facts are looked up at the {position}."
 INSIDE_NONE = "This model has not been traced: python -m unlearning trace --model NAME"
 POSITIONS = {"subject": "subject's last token", "prompt": "prompt's last token"}
 
