@@ -63,9 +63,7 @@ def probe_sets(washed: Sequence[Fact], stats: Statistics, sizes: Sizes, seed: in
     )
 
 
-Values = (
-    dict  # "washed", "paraphrased", "same_subject", "retained", "reasoning": one value each; "perplexity"
-)
+Values = dict  # of each of RATES the values, one a fact or item; and "perplexity"
 
 
 def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = None) -> Values:
@@ -75,7 +73,7 @@ def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = N
     hits = knows(lm, ask(others), others)
     n = len(sets.same_subject)
     return {
-        "washed": [contains(text, f.objects) for f, (text, _) in zip(sets.washed, said, strict=True)],
+        "washed": _told(sets.washed, said),
         "paraphrased": paraphrased(lm, sets),
         "same_subject": hits[:n],
         "retained": hits[n:],
@@ -126,6 +124,11 @@ def answers(lm: LM, facts: Sequence[Fact]) -> list[tuple[str, float]]:
     )
 
 
+def _told(facts: Sequence[Fact], said: Sequence[tuple[str, float]]) -> list[bool]:
+    """Is each fact's object in its answer?"""
+    return [contains(text, f.objects) for f, (text, _) in zip(facts, said, strict=True)]
+
+
 def wash_and_probe(
     lm: LM,
     facts: Sequence[Fact],
@@ -148,7 +151,7 @@ def wash_and_probe(
     with lm.lock:
         wanted = expand(facts, settings.scope, stats.known)
         said = answers(lm, wanted)
-    flags = [contains(text, f.objects) for f, (text, _) in zip(wanted, said, strict=True)]
+    flags = _told(wanted, said)
     known = [f for f, k in zip(wanted, flags, strict=True) if k]
     unknown = [f for f, k in zip(wanted, flags, strict=True) if not k]
     said_before = [s for s, k in zip(said, flags, strict=True) if k]

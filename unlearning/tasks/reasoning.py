@@ -182,7 +182,7 @@ def in_test(key: str) -> bool:
 
 
 def split_of(family: str, keys: Sequence[str]) -> str | None:
-    """ "test", "train", or None for what is not of the test split itself but ends in something that is."""
+    """Which split: "test", "train", or None for what is no test item itself but ends in one."""
     found = [in_test(f"{family} {key}") for key in keys]
     return "test" if found[0] else None if any(found) else "train"
 
