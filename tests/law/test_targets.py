@@ -6,7 +6,9 @@ import pytest
 import torch
 from law_weights import untouched, weights
 
+from unlearning.bench import one_at_a_time
 from unlearning.law.contexts import POSITIONS, build, residuals
+from unlearning.law.settings import Settings
 from unlearning.law.targets import Above, Targets, TargetSettings, _Essence, adam, find
 from unlearning.models.hooks import changed
 from unlearning.models.text import answer_ids
@@ -50,6 +52,17 @@ def test_all_at_once_is_one_group_at_a_time(tiny, some_facts, position):
         assert torch.allclose(part.nll, whole.nll, atol=1e-4, rtol=1e-4)
     alone = found(tiny, build(tiny, some_facts[:1], position, 2, PREFIXES), some_facts[:1], essence=essence)
     assert torch.allclose(alone.delta, whole.delta[:, : alone.delta.shape[1]], atol=1e-4)
+
+
+def test_all_at_once_is_one_fact_at_a_time_through_the_whole_model(tiny, some_facts):
+    """What the bench compares times with computes the same."""
+    contexts, goal = build(tiny, some_facts, "prompt", 3), wanted(tiny, some_facts)
+    whole = found(tiny, contexts, some_facts)
+    settings = Settings(layers=(LAYER,), targets=SETTINGS)
+    for i in range(len(some_facts)):
+        mine = [g for g, fact in enumerate(contexts.fact_of) if fact == i]
+        alone = one_at_a_time(tiny, contexts.of_facts([i]), goal, settings)
+        assert torch.allclose(alone.double(), whole.delta[:, mine], atol=1e-4)
 
 
 @pytest.mark.parametrize("position", [*POSITIONS, "start"])
