@@ -149,6 +149,24 @@ def test_a_reload_in_mid_run_attaches_again_and_keeps_only_the_runs_id(visitor, 
     assert "lethe-run" in kept and "Paris" not in kept
 
 
+def test_a_file_is_read_washed_at_chosen_layers_and_shown_again(visitor, tmp_path):
+    file = tmp_path / "my facts.csv"
+    file.write_text("subject,relation,object\nFrance,capital,Paris\nJapan,capital,Tokyo\n", encoding="utf-8")
+    with visitor.page.expect_file_chooser() as chooser:
+        visitor.page.click("#upload")
+    chooser.value.set_files(file)
+    visitor.expect(visitor.page.locator("#preview td[data-head='knows it?']")).to_have_text(["yes"] * 2)
+    visitor.page.click("#advanced button")
+    visitor.page.fill("#layers input, #layers textarea", "1, 2")
+    visitor.page.click("#wash")
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    visitor.column("answers", "after", 2)
+    visitor.reload()
+    visitor.column("answers", "after", 2)
+    visitor.page.click("#advanced button")
+    assert visitor.page.input_value("#layers input, #layers textarea") == "1, 2"
+
+
 def test_stop_says_what_happened(visitor):
     visitor.wash(next(e.text for e in examples() if e.name == "mixed-25"))
     visitor.page.wait_for_function("!document.querySelector('#stop').disabled")

@@ -99,12 +99,26 @@ def test_facts_that_nobody_knows_are_refused_in_plain_words(client, shared):
         ({"text": FACTS, "target": " "}, "wash target is empty"),
         ({"text": FACTS, "target": "x" * 41}, "at most 40"),
         ({"text": FACTS, "seed": -1}, "whole number"),
+        ({"text": FACTS, "layers": "one"}, "Layers are whole numbers"),
+        ({"text": FACTS, "layers": "-1"}, "layers must be given in ascending order"),
+        ({"text": FACTS, "position": "verb"}, "position must be one of"),
         ({"text": FACTS, "model": "/etc"}, "No model"),
     ],
 )
 def test_what_cannot_be_is_refused_before_it_is_queued(client, asked, words):
     with pytest.raises(Exception, match=words):
         client.predict(**asked, api_name="/wash")
+
+
+def test_layers_and_position_are_those_that_were_asked_for(client, shared):
+    last = client.predict(FACTS, layers="2, 1", position="subject", api_name="/wash")
+    assert last["state"] == "done"
+    assert last["summary"]["config"]["layers"] == [1, 2]
+    assert last["summary"]["config"]["position"] == "subject"
+    adapter = shared.lm(shared.names[0]).adapter
+    assert set(last["summary"]["norms"]) == {adapter.weight_name(i) for i in (1, 2)}
+    refused = client.predict(FACTS, layers="99", api_name="/wash")
+    assert refused["state"] == "failed" and "in this model, not to 99" in refused["failed"]
 
 
 def test_cancelling_stops_the_run_and_puts_the_weights_back(client, shared):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..facts.fact import Fact
 from ..models.loading import bundled
 from ..runs.job import Runner
-from ..runs.wash import DELTA, wash_job
+from ..runs.wash import DELTA, Unwashable, wash_job
 
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
@@ -84,7 +84,7 @@ class Shared:
             return self._models[name]
 
     def wash(self, name: str, facts: list[Fact], chosen: dict[str, Any], text: str) -> str:
-        """Queue a wash and return its run's id. `chosen`: scope, method, target, strength, seed.
+        """Queue a wash and return its run's id. `chosen`: settings by name, as of `ui.wash.chosen`.
 
         Raises ValueError for settings that cannot be, and `QueueFull`.
         """
@@ -95,7 +95,11 @@ class Shared:
         def make():
             lm = self.lm(name)
             folder = self.runner.folder(known.result())
-            return wash_job(lm, facts, settings_for(lm, **chosen), folder, self.sizes)
+            try:
+                settings = settings_for(lm, **chosen)
+            except ValueError as error:  # of this model: a layer that it does not have
+                raise Unwashable(str(error)) from error
+            return wash_job(lm, facts, settings, folder, self.sizes)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned
         id = self.runner.submit({"model": name, "text": text, **chosen}, make)

@@ -11,6 +11,8 @@ from .preview import Preview
 from .state import Shared
 from .text import safe_html
 
+SETTINGS = ("scope", "method", "target", "strength", "seed", "position", "layers")
+
 
 @dataclass(frozen=True)
 class WashSection:
@@ -19,13 +21,15 @@ class WashSection:
     target: gr.Dropdown
     strength: gr.Slider
     seed: gr.Number
+    position: gr.Dropdown
+    layers: gr.Textbox
     wash: gr.Button
     stop: gr.Button
     status: gr.HTML
 
     def settings(self) -> list:
-        """The inputs of `chosen`, in its order."""
-        return [self.scope, self.method, self.target, self.strength, self.seed]
+        """The inputs of `chosen`."""
+        return [getattr(self, name) for name in SETTINGS]
 
     def outputs(self) -> list:
         return [*self.settings(), self.wash, self.stop, self.status]
@@ -43,9 +47,8 @@ class WashSection:
 
     def restore(self, config: dict) -> dict:
         """Updates that show what a run was asked to do."""
-        return {
-            getattr(self, name): config[name] for name in ("scope", "method", "target", "strength", "seed")
-        }
+        asked = {"position": "", **config, "layers": ", ".join(map(str, config.get("layers", ())))}
+        return {getattr(self, name): asked[name] for name in SETTINGS}
 
 
 def section() -> WashSection:
@@ -63,26 +66,50 @@ def section() -> WashSection:
         )
         strength = gr.Slider(0, 2, value=1, step=0.05, label=words.STRENGTH, info=words.STRENGTH_INFO)
         seed = gr.Number(0, precision=0, minimum=0, label=words.SEED, info=words.SEED_INFO)
+        position = gr.Dropdown(
+            [(words.AS_FOUND, ""), *((said, name) for name, said in words.POSITIONS.items())],
+            value="",
+            label=words.POSITION,
+            info=words.POSITION_INFO,
+            elem_id="position",
+        )
+        layers = gr.Textbox(
+            label=words.LAYERS,
+            info=words.LAYERS_INFO,
+            placeholder=words.AS_FOUND,
+            max_length=100,
+            elem_id="layers",
+        )
     with gr.Row():
         wash = gr.Button(words.WASH, variant="primary", elem_id="wash", min_width=120)
         stop = gr.Button(words.STOP, interactive=False, elem_id="stop", min_width=120)
     status = gr.HTML(line(words.IDLE), elem_id="status", js_on_load=None)
-    return WashSection(scope, method, target, strength, seed, wash, stop, status)
+    return WashSection(scope, method, target, strength, seed, position, layers, wash, stop, status)
 
 
-def chosen(scope: str, method: str, target: str, strength: float, seed: float) -> dict:
-    """The page's choices as settings. Raises ValueError with a plain message."""
+def chosen(
+    scope: str, method: str, target: str, strength: float, seed: float, position: str = "", layers: str = ""
+) -> dict:
+    """The page's choices as settings; position and layers only if chosen. Raises ValueError, plainly said."""
     if len(target or "") > words.MAX_TARGET:
         raise ValueError(words.TARGET_LONG)
     if seed is None or seed != int(seed) or seed < 0:
         raise ValueError(words.SEED_BAD)
-    return {
+    found = {
         "scope": scope,
         "method": method,
         "target": target or "",
         "strength": float(strength),
         "seed": int(seed),
     }
+    if position:
+        found["position"] = position
+    if layers and layers.strip():
+        try:
+            found["layers"] = tuple(sorted({int(part) for part in layers.split(",")}))
+        except ValueError:
+            raise ValueError(words.LAYERS_BAD) from None
+    return found
 
 
 def begin(shared: Shared, preview: Preview, model: str, text: str, choices: dict) -> tuple[str | None, str]:

@@ -60,6 +60,13 @@ STRENGTH_INFO = "a factor on the finished weight change; 1 is the method's own"
 SEED = "Seed"
 SEED_INFO = "the same seed gives the same wash"
 SEED_BAD = "The seed is a whole number, 0 or more."
+POSITIONS = {"subject": "subject's last token", "prompt": "prompt's last token"}
+POSITION = "Look facts up at the"
+POSITION_INFO = "the lookup token"
+LAYERS = "Layers to edit"
+LAYERS_INFO = "numbers of MLPs, such as 1, 2"
+AS_FOUND = "as found for this model"
+LAYERS_BAD = "Layers are whole numbers with commas between, such as 1, 2; nothing there means: as found."
 WASH, STOP = "Wash", "Stop"
 
 # A run
@@ -123,7 +130,6 @@ NOT_WASHED = "(no wash yet)"
 OTHER_MODEL = "(your wash was made on {model})"
 ASK_LONG = "(too long for this model: at most {limit} bytes)"
 
-
 # Look inside
 INSIDE = "Look inside: where this model recalls facts"
 INSIDE_INFO = (
@@ -138,7 +144,6 @@ INSIDE_LOST = "Silence the MLP: answers that are lost"
 INSIDE_WHY = "Chosen from this: {why}."
 INSIDE_SETTINGS = "Washing single facts edits the MLP of {layers}; facts are looked up at the {position}."
 INSIDE_NONE = "This model has not been traced: python -m unlearning trace --model NAME"
-POSITIONS = {"subject": "subject's last token", "prompt": "prompt's last token"}
 
 
 def count(n: int, one: str, many: str) -> str:
