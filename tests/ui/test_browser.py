@@ -133,6 +133,25 @@ def test_wash_read_undo_and_redo(visitor, shared):
     assert taken.value.suggested_filename.endswith(".csv")
 
 
+def test_the_slider_moves_the_point_and_asks_again(visitor):
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    before = visitor.column("answers", "before", 3)
+    slider = visitor.page.locator("#strength input[type=range]")
+    visitor.expect(slider).to_have_value("1")
+    visitor.expect(visitor.page.locator("#trade-off-plot .js-plotly-plot")).to_be_visible()
+    slider.focus()
+    for _ in range(4):
+        slider.press("ArrowLeft")
+    line = visitor.page.locator("#strength-line")
+    visitor.expect(line).to_contain_text("At strength 0: 0 % of the facts are gone")
+    slider.dispatch_event("pointerup")
+    visitor.expect(visitor.page.locator("#answers h3")).to_have_text(words.ANSWERS_AT.format(strength="0"))
+    assert visitor.column("answers", "after", 3) == before
+    visitor.ask(PROMPT)
+    visitor.wait_for_answers(before[0], before[0])
+
+
 def test_a_reload_in_mid_run_attaches_again_and_keeps_only_the_runs_id(visitor, shared):
     mixed = next(e.text for e in examples() if e.name == "mixed-25")
     visitor.wash(mixed)

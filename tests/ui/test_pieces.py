@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unlearning.facts.world import world
 from unlearning.models.loading import bundled
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
-from unlearning.ui import happened, inside, wash, words
+from unlearning.ui import happened, inside, plots, tradeoff, wash, words
 from unlearning.ui.follow import View, fold
 from unlearning.ui.preview import MARGIN, bytes_of, positions, read
 from unlearning.ui.tables import SHOWN, table
@@ -129,3 +129,55 @@ def test_the_heat_map_writes_out_every_share_and_marks_what_is_edited():
     assert "<caption>a &lt; b</caption>" in html and "end of &lt;subject&gt;" in html
     cells = re.findall(r'style="--share: ([\d.]+)">([^<]*)</td>', html)
     assert cells == [("0.000", "0 %"), ("0.255", "26 %"), ("1.000", "100 %"), ("0.004", "● 0.4 %")]
+
+
+def point(method, strength, washed, retained, reasoning):
+    return {
+        "method": method,
+        "strength": strength,
+        "washed": rate(washed, washed, washed, 25),
+        "retained": rate(retained, n=100),
+        "reasoning": rate(reasoning, n=96),
+    }
+
+
+CURVE = [
+    point("base", 0.0, 1.0, 1.0, 0.9),
+    point("law", 1.0, 0.04, 0.98, 0.8),
+    point("law", 0.5, 0.6, 0.99, 0.85),
+    point("memit", 1.0, 0.2, 0.97, 0.7),
+    point("scaled", 1.0, 0.1, 0.96, 0.6),
+]
+
+
+def test_the_trade_off_goes_through_the_measured_points_and_rings_the_chosen_one():
+    traces = plots.trade_off(CURVE, "law", 0.5).data
+    lines = {(t.name, t.yaxis): (list(t.x), list(t.y)) for t in traces if t.mode != "markers"}
+    assert lines["LAW", "y"] == (pytest.approx([0, 40, 96]), pytest.approx([100, 99, 98]))
+    assert lines["LAW", "y2"][1] == pytest.approx([90, 85, 80])
+    assert lines["MEMIT", "y"] == (pytest.approx([0, 80]), pytest.approx([100, 97]))
+    assert lines["scaled only", "y2"] == (pytest.approx([0, 90]), pytest.approx([90, 60]))
+    rings = [(t.x[0], t.y[0]) for t in traces if t.mode == "markers"]
+    assert rings == [pytest.approx((40, 99)), pytest.approx((40, 85))]
+    start = [(t.x[0], t.y[0]) for t in plots.trade_off(CURVE, "memit", 0).data if t.mode == "markers"]
+    assert start == [pytest.approx((0, 100)), pytest.approx((0, 90))]
+
+
+def test_the_sentence_beside_the_slider_says_what_was_measured():
+    import html
+
+    said = html.unescape(tradeoff.sentence(CURVE, "law", 0.5))
+    assert said.startswith("At strength 0.5: 40 % of the facts are gone (40–40, n = 25); 99 % of")
+    assert "85 % of reasoning is right (0–100, n = 96)" in said
+    assert tradeoff.sentence(CURVE, "law", 0.75) == words.NOT_MEASURED
+
+
+def test_before_and_after_are_drawn_with_their_intervals():
+    gone = ("facts", rate(1.0, 0.9, 1.0), rate(0.1, 0.05, 0.2, 7))
+    fig = plots.before_and_after("t", [gone, ("nothing asked", rate(0, n=0), rate(0, n=0))])
+    before, after = fig.data
+    assert list(before.x) == [100] and list(after.x) == [10]
+    assert list(after.error_x.array) == pytest.approx([10])
+    assert list(after.error_x.arrayminus) == pytest.approx([5])
+    assert [a.text for a in fig.layout.annotations] == ["facts  n = 7"]
+    assert before.marker.symbol != after.marker.symbol

@@ -16,6 +16,7 @@ from unlearning.models.text import greedy
 from unlearning.probes.knowledge import ask, knows
 from unlearning.runs.wash import ANSWERS, DELTA, RECORD
 from unlearning.ui.follow import look
+from unlearning.ui.tradeoff import asked_at
 
 
 def example(name: str) -> str:
@@ -77,6 +78,23 @@ def test_asking_both_agrees_with_the_answers_before_and_after(client, told):
         assert contains(row["before"], (row["object"],))
         assert row["gone"] is not contains(row["after"], (row["object"],))
     assert any(row["gone"] for row in rows)
+
+
+def test_at_another_strength_the_facts_are_asked_again(told, shared):
+    id, rows, name = told[-1]["run"], told[-1]["answers"], shared.names[0]
+    lm = shared.lm(name)
+    same, _ = asked_at(shared, id, name, 1.0)
+    assert [r["after"] for r in same] == [r["after"] for r in rows]
+    none, _ = asked_at(shared, id, name, 0.0)
+    assert [r["after"] for r in none] == [r["before"] for r in rows]
+    assert not any(r["gone"] for r in none)
+    half, file = asked_at(shared, id, name, 0.5)
+    kept, delta = load_delta(shared.runner.folder(id) / DELTA, lm), load_delta(file, lm)
+    assert delta.about["strength"] == 0.5
+    for weight, change in delta.changes.items():
+        assert (change - 0.5 * kept.changes[weight]).abs().max() < 1e-7
+    with applied(lm, delta):
+        assert [r["after"] for r in half] == greedy(lm.model, lm.tokenizer, [r["prompt"] for r in rows])
 
 
 def test_a_second_look_sees_the_same_result(told, shared):

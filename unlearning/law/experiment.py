@@ -22,7 +22,7 @@ from .settings import Settings
 from .statistics import Statistics, may_be_kept, statistics
 from .wash import Washed, expand, wash
 
-STRENGTHS = (0.5, 0.75, 1.25, 1.5)  # of the trade-off curve, beside 1
+STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # of the trade-off curve
 RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
 
 
@@ -204,12 +204,24 @@ def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dic
         "relation": fact.relation,
         "prompt": fact.prompt(),
         "object": fact.object,
+        "objects": list(fact.objects),
         "before": before[0],
         "after": after[0],
         "p_before": before[1],
         "p_after": after[1],
         "gone": not contains(after[0], fact.objects),
     }
+
+
+def asked_again(lm: LM, rows: Sequence[dict]) -> list[dict]:
+    """The rows of an "answers" figure with what the model, as it is now, says in place of `after`."""
+    prompts = [r["prompt"] for r in rows]
+    said = greedy(lm.model, lm.tokenizer, prompts)
+    p = map(probability, score(lm.model, lm.tokenizer, prompts, [r["object"] for r in rows]))
+    return [
+        r | {"after": text, "p_after": q, "gone": not contains(text, r["objects"])}
+        for r, text, q in zip(rows, said, p, strict=True)
+    ]
 
 
 def curve(
@@ -226,8 +238,8 @@ def curve(
     `had`: what is measured already, by method and strength.
     """
     yield Phase("curve", "the trade-off at other strengths")
-    strengths, size = sorted({*STRENGTHS, 1.0}), budget**0.5
-    todo = [("base", 0.0), *((m, s) for m in ("law", "memit") for s in strengths), ("memit", size)]
+    size = budget**0.5
+    todo = [("base", 0.0), *((m, s) for m in ("law", "memit") for s in STRENGTHS), ("memit", size)]
     points: list[dict] = []
     for n, (method, strength) in enumerate(todo):
         yield Progress(n, len(todo), f"{method} at {strength:.3g}")

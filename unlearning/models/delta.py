@@ -36,6 +36,15 @@ class Delta:
         """The same edit, `factor` times as strong."""
         return Delta({k: v * factor for k, v in self.changes.items()}, self.model_hash, self.about)
 
+    def at(self, strength: float) -> "Delta":
+        """The same wash made so strong; `about` says how strong it is. One made with 0 stays nothing."""
+        made = self.about.get("strength", 1.0)
+        if made in (0, strength):
+            return self
+        return Delta(
+            self.scaled(strength / made).changes, self.model_hash, self.about | {"strength": strength}
+        )
+
     def norms(self, lm: LM) -> dict[str, float]:
         """‖ΔW‖/‖W‖ of each edited matrix."""
         weights = dict(lm.model.named_parameters())

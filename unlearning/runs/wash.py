@@ -38,7 +38,8 @@ def wash_job(
         with closing(wash_and_probe(lm, facts, settings, sizes)) as events:
             for event in events:
                 if isinstance(event, Figure) and event.name == "answers":
-                    write_answers(folder / ANSWERS, event.value)
+                    rows = ({k: v for k, v in row.items() if k != "objects"} for row in event.value)
+                    write_answers(folder / ANSWERS, rows)
                 if isinstance(event, Done):
                     part = folder / f".{DELTA}.part"
                     event.result.save(part)

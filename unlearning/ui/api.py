@@ -35,7 +35,7 @@ def add(shared: Shared, on_model: dict, followers: int) -> None:
         """Wash facts: yields how far the run is; the last has answers and record. Cancelling stops it."""
         preview = await asyncio.to_thread(understood, text, model)
         try:
-            choices = chosen(scope, method, target, strength, seed, position, layers)
+            choices = chosen(scope, method, target, seed, position, layers, strength)
         except ValueError as error:
             raise refusal(error) from error
         id, why = await asyncio.to_thread(begin, shared, preview, model or shared.names[0], text, choices)

@@ -52,8 +52,10 @@ def section() -> AskSection:
     return AskSection(prompt, button, before, after, undo, note)
 
 
-def both(shared: Shared, prompt: str, model: str, run: str, undone: bool) -> tuple[str, str]:
-    """What the base model says, and what it says with the run's delta on (or a note why there is none).
+def both(
+    shared: Shared, prompt: str, model: str, run: str, undone: bool, strength: float | None = None
+) -> tuple[str, str]:
+    """What the base model says, and what it says with the run's delta on, so strong (or why there is none).
 
     The delta is on only for this one answer, under the model's lock. Raises `NoModel`.
     """
@@ -64,7 +66,7 @@ def both(shared: Shared, prompt: str, model: str, run: str, undone: bool) -> tup
         note = words.ASK_LONG.format(limit=limit)
         return note, note
     lm = shared.lm(model)
-    delta, note = _delta(shared, lm, run)
+    delta, note = _delta(shared, lm, run, strength)
     with lm.lock:
         before = _say(lm, prompt)
         if delta is None:
@@ -73,12 +75,12 @@ def both(shared: Shared, prompt: str, model: str, run: str, undone: bool) -> tup
             return before, _say(lm, prompt)
 
 
-def _delta(shared: Shared, lm, run: str):
+def _delta(shared: Shared, lm, run: str, strength: float | None):
     """The run's delta for this very model, or None and a note."""
     try:
         if not run or shared.runner.state(run) != "done":
             return None, words.NOT_WASHED
-        return shared.delta(run, lm), ""
+        return shared.delta(run, lm, strength), ""
     except UnknownRun:
         return None, words.NOT_WASHED
     except BadDelta:
@@ -91,11 +93,13 @@ def _say(lm, prompt: str) -> str:
     return greedy(lm.model, lm.tokenizer, [prompt])[0] or words.NO_ANSWER
 
 
-def wire(shared: Shared, ask: AskSection, model: gr.Dropdown, run, undone: gr.State, on_model: dict) -> None:
+def wire(
+    shared: Shared, ask: AskSection, model: gr.Dropdown, run, undone: gr.State, strength, on_model: dict
+) -> None:
     """The button and Enter ask; Undo and Redo are one button, and ask again what stands in the box."""
 
-    def answer(prompt: str, name: str, id: str, off: bool):
-        return both(shared, prompt, name, id, off) if prompt.strip() else ("", "")
+    def answer(prompt: str, name: str, id: str, off: bool, much: float):
+        return both(shared, prompt, name, id, off, much) if prompt.strip() else ("", "")
 
     def toggle(off: bool):
         off = not off
@@ -103,7 +107,7 @@ def wire(shared: Shared, ask: AskSection, model: gr.Dropdown, run, undone: gr.St
 
     asking = {
         "fn": answer,
-        "inputs": [ask.prompt, model, run, undone],
+        "inputs": [ask.prompt, model, run, undone, strength],
         "outputs": [ask.before, ask.after],
         "show_progress": "minimal",
         **on_model,

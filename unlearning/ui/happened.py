@@ -8,6 +8,7 @@ import gradio as gr
 from ..runs.wash import ANSWERS, DELTA
 from . import words
 from .follow import View
+from .plots import before_and_after
 from .tables import table
 from .words import percent
 
@@ -19,12 +20,13 @@ class HappenedSection:
     part: gr.Column
     headline: gr.Markdown
     answers: gr.HTML
+    plot: gr.Plot
     stay: gr.HTML
     delta: gr.DownloadButton
     csv: gr.DownloadButton
 
     def outputs(self) -> list:
-        return [self.part, self.headline, self.answers, self.stay, self.delta, self.csv]
+        return [self.part, self.headline, self.answers, self.plot, self.stay, self.delta, self.csv]
 
     def hide(self) -> dict:
         return {self.part: gr.update(visible=False)}
@@ -38,9 +40,18 @@ class HappenedSection:
             self.part: gr.update(visible=True),
             self.headline: headline(before, after, rows),
             self.answers: table(words.ANSWERS, words.ANSWERS_HEAD, answer_table(rows)),
+            self.plot: before_and_after(words.STAY_PLOT, stayed(before, after)),
             self.stay: table(words.STAY, words.STAY_HEAD, stay_table(before, after, scope)),
             self.delta: off,
             self.csv: off,
+        }
+
+    def at(self, strength: float, rows: list[dict], file: Path) -> dict:
+        """Updates for another strength: the answers then, and the delta."""
+        caption = words.ANSWERS_AT.format(strength=f"{strength:g}")
+        return {
+            self.answers: table(caption, words.ANSWERS_HEAD, answer_table(rows)),
+            self.delta: gr.update(value=str(file), interactive=True),
         }
 
     def take(self, folder: Path) -> dict:
@@ -56,15 +67,17 @@ def section() -> HappenedSection:
         gr.Markdown(f"## {words.HAPPENED}")
         headline = gr.Markdown("", elem_id="headline")
         with gr.Row():
-            with gr.Column(scale=2, min_width=480):
+            with gr.Column(min_width=480):
                 answers = gr.HTML("", elem_id="answers", js_on_load=None)
-            with gr.Column(scale=3, min_width=480):
-                stay = gr.HTML("", elem_id="stay", js_on_load=None)
-                gr.Markdown(words.STAY_INFO)
+            with gr.Column(min_width=480):
+                plot = gr.Plot(show_label=False, elem_id="stay-plot")
+                with gr.Accordion(words.STAY_ALL, open=False, elem_id="stay-all"):
+                    stay = gr.HTML("", elem_id="stay", js_on_load=None)
+                    gr.Markdown(words.STAY_INFO)
         with gr.Row():
             delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")
             csv = gr.DownloadButton(words.CSV, size="md", elem_id="csv")
-    return HappenedSection(part, headline, answers, stay, delta, csv)
+    return HappenedSection(part, headline, answers, plot, stay, delta, csv)
 
 
 def headline(before: dict, after: dict, rows: list[dict]) -> str:
@@ -118,6 +131,15 @@ def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
     label, meaning = words.MEASURES["perplexity"]
     rows.append([label, number(before["perplexity"]), number(after["perplexity"]), words.NONE, meaning])
     return rows
+
+
+def stayed(before: dict, after: dict) -> list[tuple[str, dict, dict]]:
+    """Rows of the plot: the five rates and reasoning's families."""
+    rows = [(words.MEASURES[name][0], before[name], after[name]) for name in RATES]
+    families = before["families"].items()
+    return rows + [
+        (words.FAMILY.format(family=k.replace("_", " ")), r, after["families"][k]) for k, r in families
+    ]
 
 
 def _pair(before: dict, after: dict) -> list[str]:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
-from . import api, ask, happened, inside, model, wash, what, words
+from . import api, ask, happened, inside, model, tradeoff, wash, what, words
 from .follow import View, follow
 from .preview import Preview, read
 from .state import Shared
@@ -34,12 +34,13 @@ class Page:
             with gr.Column(scale=2, min_width=320):
                 self.wash = wash.section()
         self.happened = happened.section()
+        self.trade_off = tradeoff.section()
         self.ask = ask.section()
         self.trace = inside.section()
 
     def outputs(self) -> list:
         """All that following a run may change."""
-        parts = (self.what, self.wash, self.happened, self.ask)
+        parts = (self.what, self.wash, self.happened, self.trade_off, self.ask)
         own = [self.run, self.undone, self.model.name, self.what.text]
         return own + [component for part in parts for component in part.outputs()]
 
@@ -58,7 +59,8 @@ class Page:
         if id is None:
             yield self.what.show(preview) | self.wash.say(why)
             return
-        new = {self.run: id, self.undone: False} | self.happened.hide() | self.ask.ready(washed=False)
+        new = {self.run: id, self.undone: False} | self.ask.ready(washed=False)
+        new |= self.happened.hide() | self.trade_off.hide()
         yield new | self.what.show(preview) | self.wash.say(words.STARTING, running=True)
         async for updates in self.following(id, preview, settings["scope"]):
             yield updates
@@ -92,8 +94,9 @@ class Page:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":
                 updates |= self.happened.take(self.shared.runner.folder(id)) | self.ask.ready(washed=True)
+                updates |= self.trade_off.show(view.summary)
             elif view.ended:
-                updates |= self.happened.hide()
+                updates |= self.happened.hide() | self.trade_off.hide()
             yield updates
             shown = view
 
@@ -111,7 +114,8 @@ def build(shared: Shared) -> gr.Blocks:
         api.add(shared, ON_MODEL, FOLLOWERS)  # first, so that nothing else gets its three names
         page = Page(shared)
         what.wire(shared, page.what, page.model.name, ON_MODEL)
-        ask.wire(shared, page.ask, page.model.name, page.run, page.undone, ON_MODEL)
+        ask.wire(shared, page.ask, page.model.name, page.run, page.undone, page.trade_off.strength, ON_MODEL)
+        tradeoff.wire(shared, page.trade_off, page.happened, page.run, ON_MODEL)
         inputs = [page.what.text, page.model.name, *page.wash.settings()]
         page.wash.wash.click(page.start, inputs, page.outputs(), **FOLLOWING)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)

@@ -110,12 +110,16 @@ class Shared:
         """What a run was asked: model, text, scope and so on. Raises `UnknownRun`, `OSError`, ValueError."""
         return json.loads((self.runner.folder(id) / "config.json").read_bytes())
 
-    def delta(self, id: str, lm: "LM") -> "Delta":
-        """What a finished run changed: from memory, or from its folder. Raises `UnknownRun`, `BadDelta`."""
+    def delta(self, id: str, lm: "LM", strength: float | None = None) -> "Delta":
+        """What a finished run changed, so strong or as it was made: from memory, or from its folder.
+
+        Raises `UnknownRun`, `BadDelta`.
+        """
         from ..models.delta import check, load_delta
 
         delta = self.runner.result(id)
         if delta is None:
-            return load_delta(self.runner.folder(id) / DELTA, lm)
-        check(delta, lm)
-        return delta
+            delta = load_delta(self.runner.folder(id) / DELTA, lm)
+        else:
+            check(delta, lm)
+        return delta if strength is None else delta.at(strength)

@@ -50,6 +50,8 @@ CSS = """
   text-align: right; white-space: nowrap;
   background: color-mix(in srgb, #14b8a6 calc(var(--share) * 60%), var(--background-fill-secondary));
 }
+.js-plotly-plot text { fill: var(--body-text-color) !important; }
+.js-plotly-plot .gridlayer path { stroke: var(--border-color-primary) !important; }
 @media (max-width: 640px) {
   .lethe-maps :is(th, td) { padding: 4px !important; font-size: 12px !important; }
   .lethe-table thead { position: absolute; left: -9999px; }

@@ -11,7 +11,7 @@ from .preview import Preview
 from .state import Shared
 from .text import safe_html
 
-SETTINGS = ("scope", "method", "target", "strength", "seed", "position", "layers")
+SETTINGS = ("scope", "method", "target", "seed", "position", "layers")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,6 @@ class WashSection:
     scope: gr.Radio
     method: gr.Radio
     target: gr.Dropdown
-    strength: gr.Slider
     seed: gr.Number
     position: gr.Dropdown
     layers: gr.Textbox
@@ -64,7 +63,6 @@ def section() -> WashSection:
             allow_custom_value=True,
             elem_id="target",
         )
-        strength = gr.Slider(0, 2, value=1, step=0.05, label=words.STRENGTH, info=words.STRENGTH_INFO)
         seed = gr.Number(0, precision=0, minimum=0, label=words.SEED, info=words.SEED_INFO)
         position = gr.Dropdown(
             [(words.AS_FOUND, ""), *((said, name) for name, said in words.POSITIONS.items())],
@@ -84,11 +82,17 @@ def section() -> WashSection:
         wash = gr.Button(words.WASH, variant="primary", elem_id="wash", min_width=120)
         stop = gr.Button(words.STOP, interactive=False, elem_id="stop", min_width=120)
     status = gr.HTML(line(words.IDLE), elem_id="status", js_on_load=None)
-    return WashSection(scope, method, target, strength, seed, position, layers, wash, stop, status)
+    return WashSection(scope, method, target, seed, position, layers, wash, stop, status)
 
 
 def chosen(
-    scope: str, method: str, target: str, strength: float, seed: float, position: str = "", layers: str = ""
+    scope: str,
+    method: str,
+    target: str,
+    seed: float,
+    position: str = "",
+    layers: str = "",
+    strength: float = 1.0,
 ) -> dict:
     """The page's choices as settings; position and layers only if chosen. Raises ValueError, plainly said."""
     if len(target or "") > words.MAX_TARGET:

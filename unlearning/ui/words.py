@@ -55,8 +55,6 @@ TARGET_INFO = "the wash target: choose one or type your own"
 TARGETS = [("unknown", "unknown"), ("end of text", "eos")]
 MAX_TARGET = 40
 TARGET_LONG = "The wash target may have at most 40 characters."
-STRENGTH = "Strength"
-STRENGTH_INFO = "a factor on the finished weight change; 1 is the method's own"
 SEED = "Seed"
 SEED_INFO = "the same seed gives the same wash"
 SEED_BAD = "The seed is a whole number, 0 or more."
@@ -94,7 +92,10 @@ ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is"]
 GONE, STILL, CHANGED = "✓ gone", "= still there", "~ changed"
 NO_ANSWER = "(nothing)"
 MORE_ROWS = "… and {n:,} more rows."
+ANSWERS_AT = "What the model says at strength {strength}"
 STAY = "What stayed"
+STAY_PLOT = "What stayed: ○ before, ● after the wash"
+STAY_ALL = "All figures as a table"
 STAY_HEAD = ["asked", "before", "after", "n", "in words"]
 STAY_INFO = "Shares of right answers; in brackets the 95 % interval."
 RATE = "{mean} ({low}–{high})"
@@ -119,6 +120,26 @@ CSV = "Download the answers (CSV)"
 UNDO, REDO = "Undo the wash", "Redo the wash"
 UNDONE = "Undone: your model is as it was before."
 REDONE = "Redone: your wash is on again."
+
+# The trade-off
+TRADE_OFF = "More or less of it"
+STRENGTH = "Strength"
+STRENGTH_INFO = "a factor on the finished weight change: 0 is the model as it was, 1 the method's own default"
+AT = {
+    "gone": "{share} of the facts are gone ({low}–{high}, n = {n})",
+    "retained": "{share} of a sample of all other facts stay ({low}–{high}, n = {n})",
+    "reasoning": "{share} of reasoning is right ({low}–{high}, n = {n})",
+}
+AT_STRENGTH = "At strength {strength}:"
+NOT_MEASURED = "This strength was not measured."
+METHOD_NAMES = {"law": "LAW", "memit": "MEMIT", "scaled": "scaled only"}
+GONE_AXIS = "facts to wash that are gone"
+KEPT_AXIS = "other facts kept"
+REASONING_AXIS = "reasoning right"
+POINT_HOVER = (
+    "strength %{customdata[0]:.3g}: %{x:.1f} % gone (n = %{customdata[1]}), %{y:.1f} % (n = %{customdata[2]})"
+    "<extra>%{fullData.name}</extra>"
+)
 
 # Ask both
 ASK_HEAD = "Ask both"

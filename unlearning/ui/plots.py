@@ -1,0 +1,154 @@
+"""Plots: plotly figures with one look for light and dark (see theme.CSS), readable in grey.
+
+Every series has a sign of its own and its name beside it; shares are in percent; n stands on the plot.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from . import words
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+INK, ACCENT = "#64748b", "#0d9488"  # greys of text and grid are set by the page's CSS
+FONT = "system-ui, sans-serif"
+LINES = {  # method: dash, sign, where its name stands
+    "law": ("solid", "circle", "top left"),
+    "memit": ("dash", "diamond", "bottom left"),
+    "scaled": ("dot", "x", "middle right"),
+}
+
+
+def _figure(height: int, **layout) -> "go.Figure":
+    import plotly.graph_objects as go
+
+    return go.Figure(
+        layout={
+            "template": "none",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 14, "color": INK},
+            "margin": {"l": 8, "r": 16, "t": 40, "b": 48},
+            "height": height,
+            "showlegend": False,
+            "modebar": {"remove": ["lasso2d", "select2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]},
+            **layout,
+        }
+    )
+
+
+def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.Figure":
+    """Rates before (hollow) and after (filled) with their intervals, a row each: (label, before, after)."""
+    rows = [r for r in rows if r[2]["n"]]
+    places = list(range(len(rows), 0, -1))
+    labels = [f"{label}  n = {after['n']:,}" for label, _, after in rows]
+    fig = _figure(
+        88 + 52 * len(rows), title={"text": title, "x": 0, "xref": "container", "font": {"size": 14}}
+    )
+    for which, shift, sign, colour in ((1, 0.1, "circle-open", INK), (2, -0.16, "circle", ACCENT)):
+        rates = [r[which] for r in rows]
+        fig.add_scatter(
+            x=[100 * r["accuracy"] for r in rates],
+            y=[p + shift for p in places],
+            error_x={
+                "array": [100 * (r["high"] - r["accuracy"]) for r in rates],
+                "arrayminus": [100 * (r["accuracy"] - r["low"]) for r in rates],
+                "color": colour,
+                "thickness": 1.5,
+                "width": 4,
+            },
+            mode="markers",
+            marker={"symbol": sign, "size": 11, "color": colour, "line": {"width": 2, "color": colour}},
+            name=(words.BEFORE, words.AFTER)[which - 1],
+            text=labels,
+            hovertemplate="%{text}<br>%{x:.1f} %<extra>%{fullData.name}</extra>",
+        )
+    for place, label in zip(places, labels, strict=True):  # above its row: beside it a phone has no room
+        fig.add_annotation(
+            text=label,
+            x=0,
+            xref="paper",
+            y=place,
+            xanchor="left",
+            yanchor="bottom",
+            yshift=10,
+            showarrow=False,
+        )
+    fig.update_xaxes(range=[-3, 103], ticksuffix=" %", zeroline=False, fixedrange=True, tickangle=0)
+    fig.update_yaxes(
+        range=[0.5, len(rows) + 0.8], showticklabels=False, showgrid=False, zeroline=False, fixedrange=True
+    )
+    return fig
+
+
+def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure":
+    """What stays against what is gone, each method over its strengths; the chosen point is ringed.
+
+    `curve`: points of `run.json`, {"method", "strength", "washed", "retained", "reasoning"}.
+    """
+    from plotly.subplots import make_subplots
+
+    base = [p for p in curve if p["method"] == "base"]
+    panels = [("retained", words.KEPT_AXIS), ("reasoning", words.REASONING_AXIS)]
+    fig = make_subplots(
+        rows=2,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.12,
+        figure=_figure(520, margin={"l": 8, "r": 92, "t": 16, "b": 48}),
+    )
+    for row, (name, axis) in enumerate(panels, 1):
+        for other, (dash, sign, place) in LINES.items():
+            points = base + sorted((p for p in curve if p["method"] == other), key=lambda p: p["strength"])
+            mine = other == method
+            colour = ACCENT if mine else INK
+            fig.add_scatter(
+                x=[_gone(p) for p in points],
+                y=[100 * p[name]["accuracy"] for p in points],
+                mode="lines+markers+text",
+                text=[""] * (len(points) - 1) + [words.METHOD_NAMES[other]],
+                textposition=place,
+                line={"dash": dash, "color": colour, "width": 3 if mine else 1.5},
+                marker={"symbol": sign, "size": 8, "color": colour},
+                customdata=[[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
+                hovertemplate=words.POINT_HOVER,
+                name=words.METHOD_NAMES[other],
+                row=row,
+                col=1,
+            )
+        for p in (p for p in curve if at(p, method, strength)):
+            fig.add_scatter(
+                x=[_gone(p)],
+                y=[100 * p[name]["accuracy"]],
+                mode="markers",
+                marker={"symbol": "circle-open", "size": 20, "color": ACCENT, "line": {"width": 3}},
+                hoverinfo="skip",
+                row=row,
+                col=1,
+            )
+        low = min(100 * p[name]["accuracy"] for p in curve)
+        fig.update_yaxes(
+            title_text=axis,
+            range=[min(90, low) - 2, 102],
+            ticksuffix=" %",
+            zeroline=False,
+            automargin=True,
+            row=row,
+            col=1,
+        )
+    fig.update_xaxes(range=[-3, 103], zeroline=False, ticksuffix=" %", tickangle=0)
+    fig.update_traces(cliponaxis=False)
+    fig.update_xaxes(title_text=words.GONE_AXIS, row=2, col=1)
+    return fig
+
+
+def at(point: dict, method: str, strength: float) -> bool:
+    """Is this point of a curve the one of a method at a strength? Strength 0 is the base model's."""
+    if strength == 0:
+        return point["method"] == "base"
+    return point["method"] == method and abs(point["strength"] - strength) < 1e-3
+
+
+def _gone(point: dict) -> float:
+    return 100 * (1 - point["washed"]["accuracy"])
