@@ -43,7 +43,7 @@ def facts(stats):
 def run(taught, stats, settings, facts):
     """Weights before, all events, and the `Done` of one run with a fact that the model does not know."""
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(experiment, "STRENGTHS", (0.5,))
+        m.setattr(experiment, "STRENGTHS", (0.5, 1.0))
         before = weights(taught)
         events = list(wash_and_probe(taught, [*facts, NOBODY], settings, SIZES, stats))
     return before, events, events[-1]
@@ -136,7 +136,7 @@ def test_points_of_the_curve_that_are_had_already_are_those_that_would_be_measur
     *_, washed = wash(taught, facts, settings, stats)
     sets = experiment.probe_sets(facts, stats, SIZES, settings.seed)
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(experiment, "STRENGTHS", (0.5,))
+        m.setattr(experiment, "STRENGTHS", (0.5, 1.0))
         zero = Delta({k: 0 * v for k, v in washed.deltas["law"].changes.items()}, taught.hash)
         washed.deltas["base"] = zero
         *_, points = experiment.curve(taught, washed, sets, SIZES, settings.budget, {})
