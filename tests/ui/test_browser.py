@@ -152,6 +152,19 @@ def test_the_slider_moves_the_point_and_asks_again(visitor):
     visitor.wait_for_answers(before[0], before[0])
 
 
+def test_one_fact_layer_by_layer_before_and_after(visitor, shared):
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    visitor.page.click("#within > button")
+    visitor.expect(visitor.page.locator("#norms .js-plotly-plot")).to_be_visible()
+    visitor.page.click("#lens-fact input")
+    visitor.page.get_by_role("option", name=PROMPT).click()
+    layers = shared.lm(shared.names[0]).model.config.num_hidden_layers
+    said = visitor.column("lens", "says, before", layers + 1)
+    assert said[-1].startswith("Paris")
+    assert not visitor.column("lens", "says, after the wash", layers + 1)[-1].startswith("Paris")
+
+
 def test_a_reload_in_mid_run_attaches_again_and_keeps_only_the_runs_id(visitor, shared):
     mixed = next(e.text for e in examples() if e.name == "mixed-25")
     visitor.wash(mixed)

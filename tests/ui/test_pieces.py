@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unlearning.facts.world import world
 from unlearning.models.loading import bundled
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
-from unlearning.ui import happened, inside, plots, tradeoff, wash, words
+from unlearning.ui import happened, inside, plots, tradeoff, wash, within, words
 from unlearning.ui.follow import View, fold
 from unlearning.ui.preview import MARGIN, bytes_of, positions, read
 from unlearning.ui.tables import SHOWN, table
@@ -181,3 +181,8 @@ def test_before_and_after_are_drawn_with_their_intervals():
     assert list(after.error_x.arrayminus) == pytest.approx([5])
     assert [a.text for a in fig.layout.annotations] == ["facts  n = 7"]
     assert before.marker.symbol != after.marker.symbol
+
+
+def test_norms_are_told_by_layer():
+    norms = {"transformer.h.10.mlp.c_proj.weight": 0.2, "transformer.h.9.mlp.c_proj.weight": 0.1}
+    assert within.by_layer(norms) == [(9, 0.1), (10, 0.2)]

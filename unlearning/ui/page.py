@@ -8,7 +8,7 @@ import gradio as gr
 
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
-from . import api, ask, happened, inside, model, tradeoff, wash, what, words
+from . import api, ask, happened, inside, model, tradeoff, wash, what, within, words
 from .follow import View, follow
 from .preview import Preview, read
 from .state import Shared
@@ -36,11 +36,12 @@ class Page:
         self.happened = happened.section()
         self.trade_off = tradeoff.section()
         self.ask = ask.section()
+        self.within = within.section()
         self.trace = inside.section()
 
     def outputs(self) -> list:
         """All that following a run may change."""
-        parts = (self.what, self.wash, self.happened, self.trade_off, self.ask)
+        parts = (self.what, self.wash, self.happened, self.trade_off, self.ask, self.within)
         own = [self.run, self.undone, self.model.name, self.what.text]
         return own + [component for part in parts for component in part.outputs()]
 
@@ -60,7 +61,7 @@ class Page:
             yield self.what.show(preview) | self.wash.say(why)
             return
         new = {self.run: id, self.undone: False} | self.ask.ready(washed=False)
-        new |= self.happened.hide() | self.trade_off.hide()
+        new |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
         yield new | self.what.show(preview) | self.wash.say(words.STARTING, running=True)
         async for updates in self.following(id, preview, settings["scope"]):
             yield updates
@@ -94,9 +95,9 @@ class Page:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":
                 updates |= self.happened.take(self.shared.runner.folder(id)) | self.ask.ready(washed=True)
-                updates |= self.trade_off.show(view.summary)
+                updates |= self.trade_off.show(view.summary) | self.within.show(view)
             elif view.ended:
-                updates |= self.happened.hide() | self.trade_off.hide()
+                updates |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
             yield updates
             shown = view
 
@@ -116,6 +117,7 @@ def build(shared: Shared) -> gr.Blocks:
         what.wire(shared, page.what, page.model.name, ON_MODEL)
         ask.wire(shared, page.ask, page.model.name, page.run, page.undone, page.trade_off.strength, ON_MODEL)
         tradeoff.wire(shared, page.trade_off, page.happened, page.run, ON_MODEL)
+        within.wire(shared, page.within, page.run, page.trade_off.strength, ON_MODEL)
         inputs = [page.what.text, page.model.name, *page.wash.settings()]
         page.wash.wash.click(page.start, inputs, page.outputs(), **FOLLOWING)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)

@@ -82,6 +82,26 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
     return fig
 
 
+def bars(title: str, rows: Sequence[tuple[str, float]]) -> "go.Figure":
+    """Named values as bars that begin at 0, the value written out on each."""
+    fig = _figure(
+        96 + 32 * len(rows), title={"text": title, "x": 0, "xref": "container", "font": {"size": 14}}
+    )
+    fig.add_bar(
+        x=[x for _, x in rows],
+        y=[label for label, _ in rows],
+        orientation="h",
+        marker_color=ACCENT,
+        text=[f"{x:.3f}" for _, x in rows],
+        textposition="outside",
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
+    fig.update_xaxes(rangemode="tozero", zeroline=False, fixedrange=True, tickangle=0)
+    fig.update_yaxes(autorange="reversed", automargin=True, fixedrange=True)
+    return fig
+
+
 def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure":
     """What stays against what is gone, each method over its strengths; the chosen point is ringed.
 

@@ -151,6 +151,16 @@ NOT_WASHED = "(no wash yet)"
 OTHER_MODEL = "(your wash was made on {model})"
 ASK_LONG = "(too long for this model: at most {limit} bytes)"
 
+# Inside a wash
+WITHIN = "Look inside this wash: where the weights changed, and one fact layer by layer"
+NORMS = "Size of the change, ‖ΔW‖ / ‖W‖, of each edited MLP"
+LENS_FACT = "One fact, layer by layer"
+LENS_INFO = "the logit lens: what the model would say if it stopped after each layer"
+LENS = "If the model stopped here"
+LENS_HEAD = ["after", "says, before", "says, after the wash", "right answer, before", "right answer, after"]
+LENS_START = "the embedding"
+LENS_SAID = "{token} ({p})"
+
 # Look inside
 INSIDE = "Look inside: where this model recalls facts"
 INSIDE_INFO = (
