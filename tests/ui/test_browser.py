@@ -75,7 +75,7 @@ class Visitor:
 
     def column(self, table: str, name: str, rows: int) -> list[str]:
         """A column's cells, once there are so many rows."""
-        cells = self.page.locator(f"#{table} td[data-head='{name}']")
+        cells = self.page.locator(f"#{table} td[data-head='{name}'] > span:first-child")
         self.expect(cells).to_have_count(rows)
         return cells.all_inner_texts()
 
@@ -128,6 +128,10 @@ def test_wash_read_undo_and_redo(visitor, shared):
     visitor.expect(visitor.page.locator("#undo-note")).to_have_text(words.UNDONE)
     visitor.page.click("#undo")
     visitor.wait_for_answers(before[0], after[0])
+    visitor.page.click("#only input")
+    visitor.column("answers", "after", gone.count(False))
+    visitor.page.click("#only input")
+    visitor.column("answers", "after", 3)
     with visitor.page.expect_download() as taken:
         visitor.page.click("#csv")
     assert taken.value.suggested_filename.endswith(".csv")

@@ -186,3 +186,12 @@ def test_before_and_after_are_drawn_with_their_intervals():
 def test_norms_are_told_by_layer():
     norms = {"transformer.h.10.mlp.c_proj.weight": 0.2, "transformer.h.9.mlp.c_proj.weight": 0.1}
     assert within.by_layer(norms) == [(9, 0.1), (10, 0.2)]
+
+
+def test_answers_show_how_sure_the_model_is_and_can_be_left_to_what_is_still_there():
+    row = {"prompt": "a", "object": "b", "before": "b", "p_before": 0.99, "p_after": 0.004}
+    rows = [row | {"after": "c", "gone": True}, row | {"prompt": "x", "after": "b", "gone": False}]
+    all_of_it, some = (happened.answers("t", rows, only) for only in (False, True))
+    assert "99 % → 0.4 %" in all_of_it and "--share: 0.990" in all_of_it and "--share: 0.004" in all_of_it
+    assert all_of_it.count("<tr>") == 3 and some.count("<tr>") == 2 and "<span>x</span>" in some
+    assert happened.answers("t", rows[:1], True) == f"<p>{words.NONE_LEFT}</p>"

@@ -9,7 +9,7 @@ from ..runs.wash import ANSWERS, DELTA
 from . import words
 from .follow import View
 from .plots import before_and_after
-from .tables import table
+from .tables import Shares, table
 from .words import percent
 
 RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
@@ -20,13 +20,25 @@ class HappenedSection:
     part: gr.Column
     headline: gr.Markdown
     answers: gr.HTML
+    only: gr.Checkbox
+    asked: gr.State  # what `answers` shows some of: (caption, rows)
     plot: gr.Plot
     stay: gr.HTML
     delta: gr.DownloadButton
     csv: gr.DownloadButton
 
     def outputs(self) -> list:
-        return [self.part, self.headline, self.answers, self.plot, self.stay, self.delta, self.csv]
+        return [
+            self.part,
+            self.headline,
+            self.answers,
+            self.only,
+            self.asked,
+            self.plot,
+            self.stay,
+            self.delta,
+            self.csv,
+        ]
 
     def hide(self) -> dict:
         return {self.part: gr.update(visible=False)}
@@ -39,20 +51,23 @@ class HappenedSection:
         return {
             self.part: gr.update(visible=True),
             self.headline: headline(before, after, rows),
-            self.answers: table(words.ANSWERS, words.ANSWERS_HEAD, answer_table(rows)),
+            **self.tell(words.ANSWERS, rows),
+            self.only: False,
             self.plot: before_and_after(words.STAY_PLOT, stayed(before, after)),
             self.stay: table(words.STAY, words.STAY_HEAD, stay_table(before, after, scope)),
             self.delta: off,
             self.csv: off,
         }
 
-    def at(self, strength: float, rows: list[dict], file: Path) -> dict:
+    def tell(self, caption: str, rows: list[dict], only: bool = False) -> dict:
+        """Updates that show the answers, or only those that are still right."""
+        return {self.asked: (caption, rows), self.answers: answers(caption, rows, only)}
+
+    def at(self, strength: float, rows: list[dict], only: bool, file: Path) -> dict:
         """Updates for another strength: the answers then, and the delta."""
         caption = words.ANSWERS_AT.format(strength=f"{strength:g}")
-        return {
-            self.answers: table(caption, words.ANSWERS_HEAD, answer_table(rows)),
-            self.delta: gr.update(value=str(file), interactive=True),
-        }
+        delta = {self.delta: gr.update(value=str(file), interactive=True)}
+        return delta | self.tell(caption, rows, only)
 
     def take(self, folder: Path) -> dict:
         """Updates that offer a finished run's files."""
@@ -68,7 +83,8 @@ def section() -> HappenedSection:
         headline = gr.Markdown("", elem_id="headline")
         with gr.Row():
             with gr.Column(min_width=480):
-                answers = gr.HTML("", elem_id="answers", js_on_load=None)
+                told = gr.HTML("", elem_id="answers", js_on_load=None)
+                only = gr.Checkbox(False, label=words.ONLY, elem_id="only")
             with gr.Column(min_width=480):
                 plot = gr.Plot(show_label=False, elem_id="stay-plot")
                 with gr.Accordion(words.STAY_ALL, open=False, elem_id="stay-all"):
@@ -77,7 +93,7 @@ def section() -> HappenedSection:
         with gr.Row():
             delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")
             csv = gr.DownloadButton(words.CSV, size="md", elem_id="csv")
-    return HappenedSection(part, headline, answers, plot, stay, delta, csv)
+    return HappenedSection(part, headline, told, only, gr.State(("", [])), plot, stay, delta, csv)
 
 
 def headline(before: dict, after: dict, rows: list[dict]) -> str:
@@ -102,10 +118,35 @@ def reasoning(before: dict, after: dict) -> str:
     return words.REASONING_MOVED.format(moved=words.FELL if points < 0 else words.ROSE, **moved)
 
 
-def answer_table(rows: list[dict]) -> list[list[str]]:
+def wire(happened: HappenedSection) -> None:
+    """The box that leaves only what is still there."""
+    happened.only.input(
+        lambda only, asked: answers(*asked, only),
+        [happened.only, happened.asked],
+        happened.answers,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def answers(caption: str, rows: list[dict], only: bool) -> str:
+    """The answers as a table; with `only` those that are still right, or a word that there is none."""
+    some = [r for r in rows if not (only and r["gone"])]
+    return table(caption, words.ANSWERS_HEAD, answer_table(some)) or f"<p>{words.NONE_LEFT}</p>"
+
+
+def answer_table(rows: list[dict]) -> list[list]:
     """Rows for ANSWERS_HEAD."""
     return [
-        [r["prompt"], r["object"], r["before"] or words.NO_ANSWER, r["after"] or words.NO_ANSWER, sign(r)]
+        [
+            r["prompt"],
+            r["object"],
+            r["before"] or words.NO_ANSWER,
+            r["after"] or words.NO_ANSWER,
+            Shares(r["p_before"], r["p_after"]),
+            sign(r),
+        ]
         for r in rows
     ]
 

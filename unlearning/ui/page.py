@@ -117,6 +117,7 @@ def build(shared: Shared) -> gr.Blocks:
         what.wire(shared, page.what, page.model.name, ON_MODEL)
         ask.wire(shared, page.ask, page.model.name, page.run, page.undone, page.trade_off.strength, ON_MODEL)
         tradeoff.wire(shared, page.trade_off, page.happened, page.run, ON_MODEL)
+        happened.wire(page.happened)
         within.wire(shared, page.within, page.run, page.trade_off.strength, ON_MODEL)
         inputs = [page.what.text, page.model.name, *page.wash.settings()]
         page.wash.wash.click(page.start, inputs, page.outputs(), **FOLLOWING)

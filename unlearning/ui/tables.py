@@ -1,11 +1,30 @@
 """Tables as HTML: every cell escaped, read by screen readers, and rows that become cards on a phone."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from . import words
 from .text import safe_html
 
 SHOWN = 200  # rows; the rest is in the download
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A cell that writes out two shares (0 to 1) and draws them as bars, one below the other."""
+
+    before: float
+    after: float
+
+    def __str__(self) -> str:
+        return words.SHARES.format(before=words.percent(self.before), after=words.percent(self.after))
+
+    def bars(self) -> str:
+        """The bars, for eyes only: the text says the same."""
+        return "".join(
+            f'<span class="bar {name}" style="--share: {x:.3f}" aria-hidden="true"></span>'
+            for name, x in (("before", self.before), ("after", self.after))
+        )
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -25,6 +44,8 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 def _row(head: Sequence[str], row: Sequence[object]) -> str:
     cells = (
-        f'<td data-head="{safe_html(h)}">{safe_html(str(x))}</td>' for h, x in zip(head, row, strict=True)
+        f'<td data-head="{safe_html(h)}"><span>{safe_html(str(x))}</span>'
+        f"{x.bars() if isinstance(x, Shares) else ''}</td>"
+        for h, x in zip(head, row, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"

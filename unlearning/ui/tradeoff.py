@@ -116,12 +116,12 @@ def wire(
         except (UnknownRun, OSError):
             return {part.line: words.TOO_OLD}
 
-    def again(strength: float, id: str) -> dict:
+    def again(strength: float, id: str, only: bool) -> dict:
         try:
             rows, file = asked_at(shared, id, shared.config(id)["model"], strength)
         except (UnknownRun, OSError, BadDelta):
             return {part.line: words.TOO_OLD}
-        return happened.at(strength, rows, file)
+        return happened.at(strength, rows, only, file)
 
     inputs = [part.strength, run]
     part.strength.input(
@@ -133,4 +133,6 @@ def wire(
         trigger_mode="always_last",
         api_visibility="private",
     )
-    part.strength.release(again, inputs, [part.line, *happened.outputs()], show_progress="hidden", **on_model)
+    part.strength.release(
+        again, [*inputs, happened.only], [part.line, *happened.outputs()], show_progress="hidden", **on_model
+    )

@@ -88,7 +88,10 @@ REASONING_MOVED = "Reasoning {moved} ({points}, n = {n})."
 FELL, ROSE = "fell", "rose"
 POINTS = "{sign}{points} points"
 ANSWERS = "What the model says"
-ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is"]
+ANSWERS_HEAD = ["asked", "right answer", "before", "after", "p(right answer)", "so it is"]
+SHARES = "{before} → {after}"
+ONLY = "Only what is still there"
+NONE_LEFT = "Nothing: every fact is gone."
 GONE, STILL, CHANGED = "✓ gone", "= still there", "~ changed"
 NO_ANSWER = "(nothing)"
 MORE_ROWS = "… and {n:,} more rows."
