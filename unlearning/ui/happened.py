@@ -144,8 +144,8 @@ def answer_table(rows: list[dict]) -> list[list]:
             r["object"],
             r["before"] or words.NO_ANSWER,
             r["after"] or words.NO_ANSWER,
-            Shares(r["p_before"], r["p_after"]),
             sign(r),
+            Shares(r["p_before"], r["p_after"]),
         ]
         for r in rows
     ]

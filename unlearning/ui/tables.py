@@ -44,8 +44,8 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 def _row(head: Sequence[str], row: Sequence[object]) -> str:
     cells = (
-        f'<td data-head="{safe_html(h)}"><span>{safe_html(str(x))}</span>'
-        f"{x.bars() if isinstance(x, Shares) else ''}</td>"
+        f'<td data-head="{safe_html(h)}"><span>{safe_html(str(x))}'
+        f"{x.bars() if isinstance(x, Shares) else ''}</span></td>"
         for h, x in zip(head, row, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"

@@ -42,7 +42,7 @@ CSS = """
 .lethe-table .bar.before { background: #94a3b8; }
 .lethe-table .bar.after { background: #0d9488; }
 #stay .lethe-table { max-height: none; }
-#stay td:nth-child(n+2):nth-child(-n+4), #answers td:nth-child(n+5) { white-space: nowrap; }
+#stay td:nth-child(n+2):nth-child(-n+4), #answers td:nth-child(5) { white-space: nowrap; }
 .lethe-maps { display: flex; flex-wrap: wrap; gap: 12px 32px; overflow-x: auto; }
 .gradio-container .lethe-maps table { border-collapse: separate; border-spacing: 2px; margin: 8px 0; }
 .gradio-container .lethe-maps :is(table, thead, tbody, tr) { border: 0 !important; }

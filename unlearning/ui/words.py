@@ -88,7 +88,7 @@ REASONING_MOVED = "Reasoning {moved} ({points}, n = {n})."
 FELL, ROSE = "fell", "rose"
 POINTS = "{sign}{points} points"
 ANSWERS = "What the model says"
-ANSWERS_HEAD = ["asked", "right answer", "before", "after", "p(right answer)", "so it is"]
+ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "p(right)"]
 SHARES = "{before} → {after}"
 ONLY = "Only what is still there"
 NONE_LEFT = "Nothing: every fact is gone."
