@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlparse
 
 import pytest
+from payloads import PAYLOADS
 from ui_help import FACTS, PATIENCE, PROMPT
 
 from unlearning.facts.examples import examples
@@ -220,6 +221,76 @@ def test_text_that_would_be_code_stays_text(visitor):
     visitor.page.wait_for_selector("#preview td")
     assert visitor.column("preview", "read as", 1) == [f"{nasty} | capital | <b>x</b>"]
     assert visitor.page.locator("#preview img, #preview script, #preview b, #preview a").count() == 0
+
+
+def hit(visitor) -> bool:
+    """Has anything run? The pointer goes over the page first, and all the page's frames are asked."""
+    visitor.page.mouse.move(200, 300)
+    return any(frame.evaluate("'hit' in window") for frame in visitor.page.frames)
+
+
+def test_a_payload_that_does_run_is_noticed(chromium):
+    """Taken for markup in a bare page, most of them run: what the next test looks for can be seen."""
+    page = chromium.new_page()
+    found = 0
+    for x in PAYLOADS:
+        page.goto("about:blank")
+        page.evaluate("x => { document.body.innerHTML = x }", x)
+        page.wait_for_timeout(30)
+        found += page.evaluate("'hit' in window")
+    page.close()
+    assert found >= 15
+
+
+def test_no_payload_runs_from_any_field(visitor, tmp_path):
+    """Subject, relation, object, sentence, a file's name and content, target, layers, the free question."""
+    page = visitor.page
+    lines = [
+        f"{x} | capital | y\nx | {x} | y\nFrance | capital | {x}\nThe capital of {x} is {x}."
+        for x in PAYLOADS
+    ]
+    known = "France | capital | Paris\n"
+    page.fill(
+        "#facts textarea", known + "\n".join(x.replace("|", "¦") if x.count("|") > 2 else x for x in lines)
+    )
+    page.click("#read")
+    page.wait_for_selector("#preview td")
+    assert visitor.column("preview", "knows it?", page.locator("#preview td[data-head='knows it?']").count())
+    assert not hit(visitor)
+    page.click("#wash")
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    assert not hit(visitor)
+    name = "'\"><img src=x onerror=window.hit=1>.csv"
+    (tmp_path / "evil").mkdir()
+    file = tmp_path / "evil" / name
+    file.write_text(
+        "subject,relation,object\n"
+        + "\n".join(f'"{x.replace(chr(34), chr(34) * 2)}",capital,y' for x in PAYLOADS)
+    )
+    with page.expect_file_chooser() as chooser:
+        page.click("#upload")
+    chooser.value.set_files(file)
+    page.wait_for_function("document.querySelector('#facts textarea').value.startsWith('subject,')")
+    page.wait_for_selector("#preview td")
+    assert not hit(visitor)
+    page.click("#advanced button")
+    for x in PAYLOADS:
+        page.fill("#layers input, #layers textarea", x[:100])
+        page.click("#wash")
+        assert words.LAYERS_BAD in visitor.wait_for_status("^Layers")
+    page.fill("#layers input, #layers textarea", "")
+    for x in PAYLOADS:
+        visitor.ask(x)
+        page.wait_for_function("document.querySelector('#before textarea').value !== ''")
+    assert not hit(visitor)
+    page.fill("#facts textarea", known)
+    for x in (PAYLOADS[3][:40], PAYLOADS[13]):
+        page.fill("#target input", x)
+        page.keyboard.press("Enter")
+        page.click("#wash")
+        visitor.wait_for_status(r"^(Done in|Mind|Nothing)")
+        page.wait_for_function("!document.querySelector('#wash').disabled")
+    assert not hit(visitor)
 
 
 @pytest.mark.parametrize("width", [390, 1920])
