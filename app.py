@@ -1,31 +1,29 @@
-"""Lethe's page: python app.py
-
-LETHE_MODEL    a folder with a model of your own, offered first
-LETHE_HOST     address to listen on (else GRADIO_SERVER_NAME, else 127.0.0.1)
-LETHE_PORT     port (else GRADIO_SERVER_PORT, else 7860 or the next free one)
-LETHE_THREADS  torch's threads, 1 if not set: beside a busy server two are slower than one
-LETHE_RUNS     folder for the runs, if not set ~/.cache/lethe/runs; a run is deleted after a day
-"""
+"""Lethe's page: python app.py. Its settings are environment variables: unlearning/ui/environment.py."""
 
 import os
+import sys
 from threading import Thread
+
+from unlearning.ui.environment import BadSetting, environment
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-THREADS = int(os.environ.get("LETHE_THREADS") or 1)
-os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
 
 
 def main() -> None:
+    try:
+        env = environment(os.environ)
+    except BadSetting as error:
+        sys.exit(f"lethe: {error}")
+    os.environ.setdefault("OMP_NUM_THREADS", str(env.threads))
     from unlearning.ui.launch import launch
     from unlearning.ui.page import build
     from unlearning.ui.state import Shared
 
-    shared = Shared(os.environ.get("LETHE_RUNS"), os.environ.get("LETHE_MODEL"), THREADS)
+    shared = Shared(env.runs, env.model, env.threads, waiting=env.queue, keep_hours=env.keep_hours)
     Thread(target=shared.lm, args=(shared.names[0],), daemon=True).start()  # loaded while the page opens
-    port = os.environ.get("LETHE_PORT")
-    launch(build(shared), shared, os.environ.get("LETHE_HOST") or None, int(port) if port else None)
+    launch(build(shared), shared, env.host, env.port, auth=env.auth)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Shared:
     model    a bundled name or a folder, offered first
     threads  torch's
     sizes    how much is probed; the engine's own sizes if None
+    waiting  runs that may wait; keep_hours: after which a finished run is deleted
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Shared:
         model: str | None = None,
         threads: int = 1,
         sizes: "Sizes | None" = None,
+        waiting: int = 50,
+        keep_hours: float = 24.0,
     ):
         names = list(bundled())
         if model:
@@ -62,7 +65,7 @@ class Shared:
         self.names = names
         self.threads = threads
         self.sizes = sizes
-        self.runner = Runner(Path(root) if root else default_root())
+        self.runner = Runner(Path(root) if root else default_root(), waiting, keep_seconds=3600 * keep_hours)
         self._models: OrderedDict[str, LM] = OrderedDict()
         self._loading = Lock()
 
