@@ -86,7 +86,7 @@ def speed(lm: LM, show: Show) -> dict:
     as the reference code finds them."""
     stats = statistics(lm)
     stats.known  # noqa: B018 (what a running app has measured already)
-    settings = settings_for(lm)
+    settings = settings_for(lm, position="prompt", prefixes=0)  # as `one_at_a_time` takes it
     list(wash_and_probe(lm, draw("20 facts", stats.known, 1)[1], settings))  # warm
     seconds = {}
     for n in (200, 20):
@@ -98,8 +98,8 @@ def speed(lm: LM, show: Show) -> dict:
     facts = draw("200 facts", stats.known, 0)[1]
     contexts = build(lm, facts, settings.position, settings.phrasings)
     goal = target_ids(lm, facts, settings, stats.known)
-    last, essence = settings.layers[-1], settings.position == "subject"
-    batched = _seconds(lambda: list(find(lm, contexts, facts, goal, last, settings.targets, essence)))
+    last = settings.layers[-1]
+    batched = _seconds(lambda: list(find(lm, contexts, facts, goal, last, settings.targets, False)))
     some = range(0, len(facts), 10)
     single = _seconds(lambda: [one_at_a_time(lm, contexts.of_facts([i]), goal, settings) for i in some])
     single *= len(facts) / len(some)

@@ -160,3 +160,15 @@ def test_changes_that_do_not_fit_are_refused(tiny, tmp_path):
         write(tmp_path / "x.safetensors", meta, changes)
         with pytest.raises(BadDelta, match=says):
             load_delta(tmp_path / "x.safetensors", tiny)
+
+
+def test_a_strength_is_made_from_any_other(tiny):
+    made = Delta(make(tiny).changes, tiny.hash, {"strength": 0.8})
+    half = made.at(0.4)
+    assert half.about["strength"] == 0.4
+    for name, change in made.changes.items():
+        assert torch.allclose(half.changes[name], 0.5 * change)
+        assert torch.allclose(half.at(1.2).changes[name], 1.5 * change)
+        assert not made.at(0.0).changes[name].any()
+    nothing = Delta(made.scaled(0).changes, tiny.hash, {"strength": 0.0})
+    assert not any(c.any() for c in nothing.at(1.0).changes.values())

@@ -141,7 +141,7 @@ def test_wash_read_undo_and_redo(visitor, shared):
 def test_the_slider_moves_the_point_and_asks_again(visitor):
     visitor.wash(FACTS)
     visitor.wait_for_status(r"^Done in [\d.]+ s\.")
-    before = visitor.column("answers", "before", 3)
+    before, after = (visitor.column("answers", name, 3) for name in ("before", "after"))
     slider = visitor.page.locator("#strength input[type=range]")
     visitor.expect(slider).to_have_value("1")
     visitor.expect(visitor.page.locator("#trade-off-plot .js-plotly-plot")).to_be_visible()
@@ -150,11 +150,22 @@ def test_the_slider_moves_the_point_and_asks_again(visitor):
         slider.press("ArrowLeft")
     line = visitor.page.locator("#strength-line")
     visitor.expect(line).to_contain_text("At strength 0: 0 % of the facts are gone")
-    slider.dispatch_event("pointerup")
     visitor.expect(visitor.page.locator("#answers h3")).to_have_text(words.ANSWERS_AT.format(strength="0"))
     assert visitor.column("answers", "after", 3) == before
+    visitor.expect(visitor.page.locator("#headline")).to_contain_text("At strength 0: 0 of 3 known facts")
     visitor.ask(PROMPT)
     visitor.wait_for_answers(before[0], before[0])
+    visitor.page.click("#undo")
+    visitor.expect(slider).to_have_value("1")
+    visitor.wait_for_answers(before[0], after[0])
+    assert visitor.column("answers", "after", 3) == after
+    visitor.page.locator("#strength input[type=number]").fill("0.6")
+    visitor.page.locator("#strength input[type=number]").press("Enter")
+    visitor.expect(line).to_contain_text("At strength 0.5:")
+    visitor.expect(visitor.page.locator("#answers h3")).to_have_text(words.ANSWERS_AT.format(strength="0.5"))
+    with visitor.page.expect_download() as taken:
+        visitor.page.click("#csv")
+    assert taken.value.suggested_filename == "answers-0.5.csv"
 
 
 def test_one_fact_layer_by_layer_before_and_after(visitor, shared):
@@ -165,9 +176,9 @@ def test_one_fact_layer_by_layer_before_and_after(visitor, shared):
     visitor.page.click("#lens-fact input")
     visitor.page.get_by_role("option", name=PROMPT).click()
     layers = shared.lm(shared.names[0]).model.config.num_hidden_layers
-    said = visitor.column("lens", "says, before", layers + 1)
+    said = visitor.column("lens", "before the wash", layers + 1)
     assert said[-1].startswith("Paris")
-    assert not visitor.column("lens", "says, after the wash", layers + 1)[-1].startswith("Paris")
+    assert not visitor.column("lens", "after the wash", layers + 1)[-1].startswith("Paris")
 
 
 def test_a_reload_in_mid_run_attaches_again_and_keeps_only_the_runs_id(visitor, shared):
@@ -242,54 +253,52 @@ def test_a_payload_that_does_run_is_noticed(chromium):
     assert found >= 15
 
 
-def test_no_payload_runs_from_any_field(visitor, tmp_path):
-    """Subject, relation, object, sentence, a file's name and content, target, layers, the free question."""
+def test_no_payload_runs_from_what_is_washed(visitor, tmp_path):
+    """As subject, relation, object and sentence; as a file's name and its content."""
     page = visitor.page
-    lines = [
-        f"{x} | capital | y\nx | {x} | y\nFrance | capital | {x}\nThe capital of {x} is {x}."
-        for x in PAYLOADS
-    ]
-    known = "France | capital | Paris\n"
-    page.fill(
-        "#facts textarea", known + "\n".join(x.replace("|", "¦") if x.count("|") > 2 else x for x in lines)
-    )
-    page.click("#read")
-    page.wait_for_selector("#preview td")
-    assert visitor.column("preview", "knows it?", page.locator("#preview td[data-head='knows it?']").count())
-    assert not hit(visitor)
+    plain = [x.replace("|", "¦").replace("\n", " ") for x in PAYLOADS]
+    lines = [f"{x} | capital | y\nx{i} | {x} | y\nz{i} | capital | {x}" for i, x in enumerate(plain)]
+    sentences = [f"The capital of {x} is {x}." for x in plain]
+    page.fill("#facts textarea", "\n".join([FACTS.strip(), *lines, *sentences]))
     page.click("#wash")
     visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    assert page.locator("#preview td[data-head='knows it?']").count() >= 3 * len(plain)
     assert not hit(visitor)
-    name = "'\"><img src=x onerror=window.hit=1>.csv"
     (tmp_path / "evil").mkdir()
-    file = tmp_path / "evil" / name
-    file.write_text(
-        "subject,relation,object\n"
-        + "\n".join(f'"{x.replace(chr(34), chr(34) * 2)}",capital,y' for x in PAYLOADS)
-    )
+    file = tmp_path / "evil" / "'\"><img src=x onerror=window.hit=1>.csv"
+    quoted = ('"' + x.replace('"', '""') + '"' for x in PAYLOADS)
+    file.write_text("subject,relation,object\n" + "\n".join(f"{x},{x},{x}" for x in quoted), encoding="utf-8")
     with page.expect_file_chooser() as chooser:
         page.click("#upload")
     chooser.value.set_files(file)
-    page.wait_for_function("document.querySelector('#facts textarea').value.startsWith('subject,')")
-    page.wait_for_selector("#preview td")
+    visitor.expect(page.locator("#preview td").first).to_contain_text("2")
+    visitor.expect(page.locator("#facts textarea")).to_have_value(re.compile("^subject,"))
     assert not hit(visitor)
+
+
+def test_no_payload_runs_from_a_setting_or_the_free_question(visitor):
+    page = visitor.page
     page.click("#advanced button")
+    page.fill("#facts textarea", FACTS)
     for x in PAYLOADS:
         page.fill("#layers input, #layers textarea", x[:100])
         page.click("#wash")
-        assert words.LAYERS_BAD in visitor.wait_for_status("^Layers")
-    page.fill("#layers input, #layers textarea", "")
+        assert visitor.wait_for_status("^Layers") == words.LAYERS_BAD
+        page.fill("#layers input, #layers textarea", "")
+        page.fill("#facts textarea", "")
+        page.click("#wash")
+        visitor.wait_for_status(f"^{words.NOT_READ}")  # so that the next message is a new one
+        page.fill("#facts textarea", FACTS)
     for x in PAYLOADS:
+        visitor.ask("")
+        visitor.wait_for_answers("", "")
         visitor.ask(x)
         page.wait_for_function("document.querySelector('#before textarea').value !== ''")
-    assert not hit(visitor)
-    page.fill("#facts textarea", known)
-    for x in (PAYLOADS[3][:40], PAYLOADS[13]):
+    for x in (x for x in PAYLOADS if len(x) > words.MAX_TARGET):
         page.fill("#target input", x)
         page.keyboard.press("Enter")
         page.click("#wash")
-        visitor.wait_for_status(r"^(Done in|Mind|Nothing)")
-        page.wait_for_function("!document.querySelector('#wash').disabled")
+        assert visitor.wait_for_status("^The wash target") == words.TARGET_LONG
     assert not hit(visitor)
 
 

@@ -29,6 +29,8 @@ def test_what_is_said_is_taken():
         ("LETHE_THREADS", "0"),
         ("LETHE_QUEUE", "-1"),
         ("LETHE_KEEP_HOURS", "nan"),
+        ("LETHE_KEEP_HOURS", "inf"),
+        ("LETHE_PORT", "99999"),
         ("LETHE_LOGIN", "ann"),
         ("LETHE_LOGIN", ":secret"),
     ],

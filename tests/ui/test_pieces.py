@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from payloads import PAYLOADS
 
 from unlearning.facts.world import world
 from unlearning.models.loading import bundled
@@ -146,6 +147,7 @@ CURVE = [
     point("law", 1.0, 0.04, 0.98, 0.8),
     point("law", 0.5, 0.6, 0.99, 0.85),
     point("memit", 1.0, 0.2, 0.97, 0.7),
+    point("scaled", 0.48, 0.7, 0.99, 0.8),
     point("scaled", 1.0, 0.1, 0.96, 0.6),
 ]
 
@@ -156,7 +158,7 @@ def test_the_trade_off_goes_through_the_measured_points_and_rings_the_chosen_one
     assert lines["LAW", "y"] == (pytest.approx([0, 40, 96]), pytest.approx([100, 99, 98]))
     assert lines["LAW", "y2"][1] == pytest.approx([90, 85, 80])
     assert lines["MEMIT", "y"] == (pytest.approx([0, 80]), pytest.approx([100, 97]))
-    assert lines["scaled only", "y2"] == (pytest.approx([0, 90]), pytest.approx([90, 60]))
+    assert lines["scaled (control)", "y2"] == (pytest.approx([90]), pytest.approx([60]))
     rings = [(t.x[0], t.y[0]) for t in traces if t.mode == "markers"]
     assert rings == [pytest.approx((40, 99)), pytest.approx((40, 85))]
     start = [(t.x[0], t.y[0]) for t in plots.trade_off(CURVE, "memit", 0).data if t.mode == "markers"]
@@ -195,3 +197,28 @@ def test_answers_show_how_sure_the_model_is_and_can_be_left_to_what_is_still_the
     assert "99 % → 0.4 %" in all_of_it and "--share: 0.990" in all_of_it and "--share: 0.004" in all_of_it
     assert all_of_it.count("<tr>") == 3 and some.count("<tr>") == 2 and "<span>x</span>" in some
     assert happened.answers("t", rows[:1], True) == f"<p>{words.NONE_LEFT}</p>"
+
+
+def test_what_was_not_asked_is_left_out_of_the_trade_off():
+    nothing = {"accuracy": None, "low": None, "high": None, "n": 0}
+    curve = [p | {"retained": nothing} for p in CURVE]
+    assert "other facts" not in tradeoff.sentence(curve, "law", 1.0)
+    assert {t.yaxis for t in plots.trade_off(curve, "law", 1.0).data} == {"y"}
+    assert not plots.trade_off([p | {"reasoning": nothing} for p in curve], "law", 1.0).data
+
+
+@pytest.mark.parametrize(
+    "asked, strength", [(0.0, 0.0), (0.1, 0.0), (0.6, 0.5), (5, 1.5), (0.81, 0.8), (None, 0.8)]
+)
+def test_the_slider_snaps_to_what_was_measured(asked, strength):
+    assert tradeoff.nearest(asked, 0.8) == strength
+
+
+def test_payloads_stay_text_in_answers():
+    rows = [
+        {"prompt": x, "object": x, "before": x, "after": x, "gone": False, "p_before": None, "p_after": 0.5}
+        for x in PAYLOADS
+    ]
+    html = happened.answers("t", rows, False)
+    tags = set(re.findall(r"<(/?[a-z0-9]+)", html))
+    assert tags <= {t + n for t in ("", "/") for n in "h3 div table thead tbody tr th td span".split()}

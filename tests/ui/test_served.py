@@ -81,20 +81,23 @@ def test_asking_both_agrees_with_the_answers_before_and_after(client, told):
 
 
 def test_at_another_strength_the_facts_are_asked_again(told, shared):
-    id, rows, name = told[-1]["run"], told[-1]["answers"], shared.names[0]
-    lm = shared.lm(name)
-    same, _ = asked_at(shared, id, name, 1.0)
+    id, rows, lm = told[-1]["run"], told[-1]["answers"], shared.lm(shared.names[0])
+    same, _, _ = asked_at(shared, id, 1.0)
     assert [r["after"] for r in same] == [r["after"] for r in rows]
-    none, _ = asked_at(shared, id, name, 0.0)
+    none, _, _ = asked_at(shared, id, 0.0)
     assert [r["after"] for r in none] == [r["before"] for r in rows]
+    assert [r["p_after"] for r in none] == pytest.approx([r["p_before"] for r in rows], rel=1e-4)
     assert not any(r["gone"] for r in none)
-    half, file = asked_at(shared, id, name, 0.5)
+    half, file, csv_file = asked_at(shared, id, 0.5)
     kept, delta = load_delta(shared.runner.folder(id) / DELTA, lm), load_delta(file, lm)
     assert delta.about["strength"] == 0.5
     for weight, change in delta.changes.items():
         assert (change - 0.5 * kept.changes[weight]).abs().max() < 1e-7
     with applied(lm, delta):
         assert [r["after"] for r in half] == greedy(lm.model, lm.tokenizer, [r["prompt"] for r in rows])
+    assert [r["gone"] for r in half] == [not contains(r["after"], (r["object"],)) for r in half]
+    with open(csv_file, encoding="utf-8-sig", newline="") as f:
+        assert [row["after"] for row in csv.DictReader(f)] == [r["after"] for r in half]
 
 
 def test_a_second_look_sees_the_same_result(told, shared):
@@ -118,7 +121,7 @@ def test_facts_that_nobody_knows_are_refused_in_plain_words(client, shared):
         ({"text": FACTS, "target": "x" * 41}, "at most 40"),
         ({"text": FACTS, "seed": -1}, "whole number"),
         ({"text": FACTS, "layers": "one"}, "Layers are whole numbers"),
-        ({"text": FACTS, "layers": "-1"}, "layers must be given in ascending order"),
+        ({"text": FACTS, "layers": "2, -1"}, "Layers are whole numbers"),
         ({"text": FACTS, "position": "verb"}, "position must be one of"),
         ({"text": FACTS, "model": "/etc"}, "No model"),
     ],

@@ -189,7 +189,7 @@ def wash_and_probe(
     record |= {"before": before, "after": after, "norms": delta.norms(lm), "warnings": warnings}
     record["result_seconds"] = time.monotonic() - started
     had = {("base", 0.0): values_then, (settings.method, settings.strength): values_now}
-    for event in curve(lm, washed, sets, sizes, settings.budget, had):
+    for event in curve(lm, washed, sets, sizes, settings, had):
         if isinstance(event, list):
             record["curve"] = event
         else:
@@ -229,17 +229,21 @@ def curve(
     washed: Washed,
     sets: ProbeSets,
     sizes: Sizes,
-    budget: float,
+    settings: Settings,
     had: dict[tuple[str, float], Values],
 ) -> Iterator[Progress | Phase | list]:
     """Washed against retained against reasoning, each method at each strength, on a part of the probes.
 
-    "scaled" is MEMIT's update times √budget, so both are one line, whose points are measured once.
+    Those of the run's own method are at all of STRENGTHS and its own strength. "scaled" is MEMIT's update
+    times √budget, so both are one line, whose points are measured once.
     `had`: what is measured already, by method and strength.
     """
     yield Phase("curve", "the trade-off at other strengths")
-    size = budget**0.5
-    todo = [("base", 0.0), *((m, s) for m in ("law", "memit") for s in STRENGTHS), ("memit", size)]
+    size = settings.budget**0.5
+    wanted = {(m, s) for m in ("law", "memit") for s in STRENGTHS}
+    own = [(settings.method, s) for s in (*STRENGTHS, settings.strength) if s]
+    wanted |= {("memit", s * size) if m == "scaled" else (m, s) for m, s in [*own, ("scaled", 1.0)]}
+    todo = [("base", 0.0), *sorted(wanted)]
     points: list[dict] = []
     for n, (method, strength) in enumerate(todo):
         yield Progress(n, len(todo), f"{method} at {strength:.3g}")

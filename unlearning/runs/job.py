@@ -21,6 +21,7 @@ from .log import ENDED, RunLog
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 PROGRESS_SECONDS = 0.1
+SWEEP_SECONDS = 60.0  # between two looks for old runs while nothing else happens
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,8 @@ class Runner:
     def _run_next(self) -> bool:
         """Wait for a run and see it through; False when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            while not self._changed.wait_for(lambda: self._waiting or self._closed, SWEEP_SECONDS):
+                self._sweep()
             if not self._waiting:
                 return False
             job = self._running = self._waiting.popleft()

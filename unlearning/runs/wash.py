@@ -13,6 +13,7 @@ from .record import versions, write_answers, write_json
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
     from ..law.settings import Settings
+    from ..models.delta import Delta
     from ..models.loading import LM
 
 ANSWERS, RECORD, DELTA = "answers.csv", "run.json", "delta.safetensors"
@@ -38,18 +39,32 @@ def wash_job(
         with closing(wash_and_probe(lm, facts, settings, sizes)) as events:
             for event in events:
                 if isinstance(event, Figure) and event.name == "answers":
-                    rows = ({k: v for k, v in row.items() if k != "objects"} for row in event.value)
-                    write_answers(folder / ANSWERS, rows)
+                    save_answers(event.value, folder / ANSWERS)
                 if isinstance(event, Done):
-                    part = folder / f".{DELTA}.part"
-                    event.result.save(part)
-                    part.replace(folder / DELTA)
+                    save_delta(event.result, folder / DELTA)
                     write_json(folder / RECORD, {"versions": versions(), **event.summary})
                 yield event
     except ValueError as error:
         if not _our_words(error):
             raise
         raise Unwashable(str(error)) from error
+
+
+def save_delta(delta: "Delta", path: Path) -> None:
+    """Write a delta in one step: what is there is whole. Raises `OSError`."""
+    from safetensors import SafetensorError
+
+    part = path.with_name(f".{path.name}.part")
+    try:
+        delta.save(part)
+    except SafetensorError as error:  # a full disk, among others
+        raise OSError(str(error)) from error
+    part.replace(path)
+
+
+def save_answers(rows: Sequence[dict], path: Path) -> None:
+    """Write rows of an "answers" figure as CSV, in one step. Raises `OSError`."""
+    write_answers(path, [{k: v for k, v in row.items() if k != "objects"} for row in rows])
 
 
 def _our_words(error: ValueError) -> bool:

@@ -50,7 +50,7 @@ def add(shared: Shared, on_model: dict, followers: int) -> None:
     def ask(prompt: str, run: str = "", model: str = "") -> dict:
         """What the base model says after a prompt, and what it says with the wash of a run on."""
         known(model)
-        before, after = both(shared, prompt, model or shared.names[0], run, False)
+        before, after = both(shared, prompt, model or shared.names[0], run)
         return {"before": before, "after": after}
 
     def known(model: str) -> None:

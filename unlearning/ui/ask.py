@@ -1,6 +1,5 @@
-"""Ask both: any text, continued by the base model and by the visitor's washed one; undo and redo."""
+"""Ask both: any text, continued by the base model and by the visitor's washed one."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import gradio as gr
@@ -18,15 +17,13 @@ class AskSection:
     button: gr.Button
     before: gr.Textbox
     after: gr.Textbox
-    undo: gr.Button
-    note: gr.Markdown
 
-    def ready(self, washed: bool) -> dict:
-        """Updates for when there is a wash to take away, or none."""
-        return {self.undo: gr.update(value=words.UNDO, visible=washed), self.note: ""}
+    def ready(self) -> dict:
+        """Updates for a new wash: what was said with an earlier one goes."""
+        return {self.before: "", self.after: ""}
 
     def outputs(self) -> list:
-        return [self.undo, self.note]
+        return [self.before, self.after]
 
 
 def section() -> AskSection:
@@ -46,15 +43,10 @@ def section() -> AskSection:
     with gr.Row():
         before = gr.Textbox(label=words.BEFORE, interactive=False, min_width=240, elem_id="before")
         after = gr.Textbox(label=words.AFTER, interactive=False, min_width=240, elem_id="after")
-    with gr.Row(equal_height=True):
-        undo = gr.Button(words.UNDO, visible=False, min_width=200, scale=0, elem_id="undo")
-        note = gr.Markdown("", elem_id="undo-note")
-    return AskSection(prompt, button, before, after, undo, note)
+    return AskSection(prompt, button, before, after)
 
 
-def both(
-    shared: Shared, prompt: str, model: str, run: str, undone: bool, strength: float | None = None
-) -> tuple[str, str]:
+def both(shared: Shared, prompt: str, model: str, run: str, strength: float | None = None) -> tuple[str, str]:
     """What the base model says, and what it says with the run's delta on, so strong (or why there is none).
 
     The delta is on only for this one answer, under the model's lock. Raises `NoModel`.
@@ -71,7 +63,7 @@ def both(
         before = _say(lm, prompt)
         if delta is None:
             return before, note
-        with nullcontext() if undone else applied(lm, delta):
+        with applied(lm, delta):
             return before, _say(lm, prompt)
 
 
@@ -94,31 +86,18 @@ def _say(lm, prompt: str) -> str:
 
 
 def wire(
-    shared: Shared, ask: AskSection, model: gr.Dropdown, run, undone: gr.State, strength, on_model: dict
+    shared: Shared, ask: AskSection, model: gr.Dropdown, run, strength, moved: list, on_model: dict
 ) -> None:
-    """The button and Enter ask; Undo and Redo are one button, and ask again what stands in the box."""
+    """The button and Enter ask; what stands in the box is asked again after each event in `moved`."""
 
-    def answer(prompt: str, name: str, id: str, off: bool, much: float):
-        return both(shared, prompt, name, id, off, much) if prompt.strip() else ("", "")
+    def answer(prompt: str, name: str, id: str, much: float | None):
+        return both(shared, prompt, name, id, much) if prompt.strip() else ("", "")
 
-    def toggle(off: bool):
-        off = not off
-        return off, words.REDO if off else words.UNDO, words.UNDONE if off else words.REDONE
-
-    asking = {
-        "fn": answer,
-        "inputs": [ask.prompt, model, run, undone, strength],
-        "outputs": [ask.before, ask.after],
-        "show_progress": "minimal",
-        **on_model,
-    }
-    ask.button.click(**asking)
-    ask.prompt.submit(**asking)
-    ask.undo.click(
-        toggle,
-        undone,
-        [undone, ask.undo, ask.note],
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    ).then(**asking)
+    for start in (ask.button.click, ask.prompt.submit, *(event.then for event in moved)):
+        start(
+            answer,
+            [ask.prompt, model, run, strength],
+            [ask.before, ask.after],
+            show_progress="minimal",
+            **on_model,
+        )

@@ -8,8 +8,9 @@ class BadSetting(ValueError):
     """An environment variable that cannot be; the message names it."""
 
 
-def _setting(name: str, meaning: str, default=None):
-    return field(default=default, metadata={"name": name, "meaning": meaning})
+def _setting(name: str, meaning: str, default=None, within: tuple | None = None):
+    """A field; `within`: the type, least and greatest value of a number."""
+    return field(default=default, metadata={"name": name, "meaning": meaning, "within": within})
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,19 @@ class Environment:
         "LETHE_HOST", "address to listen on (else GRADIO_SERVER_NAME, else 127.0.0.1)"
     )
     port: int | None = _setting(
-        "LETHE_PORT", "port (else GRADIO_SERVER_PORT, else 7860 or the next free one)"
+        "LETHE_PORT", "port (else GRADIO_SERVER_PORT, else 7860 or the next free one)", within=(int, 1, 65535)
     )
     threads: int = _setting(
-        "LETHE_THREADS", "torch's threads; beside a busy server two are slower than one", 1
+        "LETHE_THREADS", "torch's threads; beside a busy server two are slower than one", 1, (int, 1, 1024)
     )
-    queue: int = _setting("LETHE_QUEUE", "washes that may wait before others are asked to come back", 50)
+    queue: int = _setting(
+        "LETHE_QUEUE", "washes that may wait before others are asked to come back", 50, (int, 1, 1000)
+    )
     login: str | None = _setting("LETHE_LOGIN", "name:password, asked for before anything is shown")
     runs: str | None = _setting("LETHE_RUNS", "folder for the runs (else ~/.cache/lethe/runs)")
-    keep_hours: float = _setting("LETHE_KEEP_HOURS", "hours after which a finished run is deleted", 24.0)
+    keep_hours: float = _setting(
+        "LETHE_KEEP_HOURS", "hours after which a finished run is deleted", 24.0, (float, 0.01, 10_000)
+    )
 
     @property
     def auth(self) -> tuple[str, str] | None:
@@ -45,14 +50,18 @@ def environment(variables: Mapping[str, str]) -> Environment:
         text = variables.get(name, "").strip()
         if not text:
             continue
-        kind = {"port": int, "threads": int, "queue": int, "keep_hours": float}.get(f.name, str)
-        try:
-            found[f.name] = kind(text)
-        except ValueError:
-            raise BadSetting(f"{name} must be a number, not {text!r}") from None
-        if kind is not str and not 0 < found[f.name] < 1e6:
-            raise BadSetting(f"{name} must be more than 0, not {text}")
+        found[f.name] = _number(name, text, *f.metadata["within"]) if f.metadata["within"] else text
     login = found.get("login", "x:x")
     if not all(login.partition(":")):
         raise BadSetting("LETHE_LOGIN must be name:password")
     return Environment(**found)
+
+
+def _number(name: str, text: str, kind: type, low, high):
+    try:
+        if low <= (x := kind(text)) <= high:
+            return x
+    except ValueError:
+        pass
+    what = "a whole number" if kind is int else "a number"
+    raise BadSetting(f"{name} must be {what} from {low:,} to {high:,}, not {text!r}")

@@ -51,30 +51,48 @@ class HappenedSection:
         return {
             self.part: gr.update(visible=True),
             self.headline: headline(before, after, rows),
-            **self.tell(words.ANSWERS, rows),
+            self.answers: answers(words.ANSWERS, rows, False),
             self.only: False,
+            self.asked: (words.ANSWERS, rows),
             self.plot: before_and_after(words.STAY_PLOT, stayed(before, after)),
             self.stay: table(words.STAY, words.STAY_HEAD, stay_table(before, after, scope)),
             self.delta: off,
             self.csv: off,
         }
 
-    def tell(self, caption: str, rows: list[dict], only: bool = False) -> dict:
-        """Updates that show the answers, or only those that are still right."""
-        return {self.asked: (caption, rows), self.answers: answers(caption, rows, only)}
-
-    def at(self, strength: float, rows: list[dict], only: bool, file: Path) -> dict:
-        """Updates for another strength: the answers then, and the delta."""
-        caption = words.ANSWERS_AT.format(strength=f"{strength:g}")
-        delta = {self.delta: gr.update(value=str(file), interactive=True)}
-        return delta | self.tell(caption, rows, only)
-
     def take(self, folder: Path) -> dict:
         """Updates that offer a finished run's files."""
+        return self._offer(folder / DELTA, folder / ANSWERS)
+
+    def _offer(self, delta: Path, csv: Path) -> dict:
         return {
-            self.delta: gr.update(value=str(folder / DELTA), interactive=True),
-            self.csv: gr.update(value=str(folder / ANSWERS), interactive=True),
+            self.delta: gr.update(value=str(delta), interactive=True),
+            self.csv: gr.update(value=str(csv), interactive=True),
         }
+
+    def ask_again(
+        self, figures: dict, rows: list[dict], strength: float | None, delta: Path, csv: Path
+    ) -> dict:
+        """Updates for another strength, None for the run's own: what was asked again, and its files.
+
+        The table itself is drawn after that, see `draw`.
+        """
+        if strength is None:
+            said, caption = headline(figures["before"], figures["after"], rows), words.ANSWERS
+        else:
+            at = f"{strength:g}"
+            said = words.HEADLINE_AT.format(strength=at, gone=gone(rows))
+            caption = words.ANSWERS_AT.format(strength=at)
+        return {self.headline: said, self.asked: (caption, rows)} | self._offer(delta, csv)
+
+    def drawn(self) -> list:
+        """The inputs of `draw`."""
+        return [self.only, self.asked]
+
+    @staticmethod
+    def draw(only: bool, asked: tuple[str, list[dict]]) -> str:
+        """The table of answers, as the box beside it wants it."""
+        return answers(*asked, only)
 
 
 def section() -> HappenedSection:
@@ -98,14 +116,19 @@ def section() -> HappenedSection:
 
 def headline(before: dict, after: dict, rows: list[dict]) -> str:
     """How much went, how much stayed, and what became of reasoning, in two or three sentences."""
-    gone, known = sum(r["gone"] for r in rows), len(rows)
-    said = [words.ALL_GONE.format(gone=f"{gone:,}", known=f"{known:,}", are="is" if gone == 1 else "are")]
+    said = [gone(rows)]
     kept = before["retained"]["accuracy"], after["retained"]["accuracy"]
     if kept[0]:
         said.append(words.STAYED.format(share=percent(min(1.0, kept[1] / kept[0]))))
     if before["reasoning"]["n"]:
         said.append(reasoning(before["reasoning"], after["reasoning"]))
     return " ".join(said)
+
+
+def gone(rows: list[dict]) -> str:
+    """How many of the facts went, in a sentence."""
+    n, known = sum(r["gone"] for r in rows), len(rows)
+    return words.ALL_GONE.format(gone=f"{n:,}", known=f"{known:,}", are="is" if n == 1 else "are")
 
 
 def reasoning(before: dict, after: dict) -> str:
@@ -121,8 +144,8 @@ def reasoning(before: dict, after: dict) -> str:
 def wire(happened: HappenedSection) -> None:
     """The box that leaves only what is still there."""
     happened.only.input(
-        lambda only, asked: answers(*asked, only),
-        [happened.only, happened.asked],
+        happened.draw,
+        happened.drawn(),
         happened.answers,
         queue=False,
         show_progress="hidden",

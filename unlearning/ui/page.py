@@ -26,7 +26,6 @@ class Page:
     def __init__(self, shared: Shared):
         self.shared = shared
         self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
-        self.undone = gr.State(False)
         self.model = model.section(shared)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
@@ -42,7 +41,7 @@ class Page:
     def outputs(self) -> list:
         """All that following a run may change."""
         parts = (self.what, self.wash, self.happened, self.trade_off, self.ask, self.within)
-        own = [self.run, self.undone, self.model.name, self.what.text]
+        own = [self.run, self.model.name, self.what.text]
         return own + [component for part in parts for component in part.outputs()]
 
     async def start(self, text: str, name: str, *choices) -> AsyncIterator[dict]:
@@ -60,7 +59,7 @@ class Page:
         if id is None:
             yield self.what.show(preview) | self.wash.say(why)
             return
-        new = {self.run: id, self.undone: False} | self.ask.ready(washed=False)
+        new = {self.run: id} | self.ask.ready()
         new |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
         yield new | self.what.show(preview) | self.wash.say(words.STARTING, running=True)
         async for updates in self.following(id, preview, settings["scope"]):
@@ -69,7 +68,7 @@ class Page:
     async def attach(self, id: str) -> AsyncIterator[dict]:
         """The page is opened: show the browser's last run, finished or not, and follow it."""
         if not id:
-            yield {self.undone: False}
+            yield {self.run: ""}
             return
         try:
             config = self.shared.config(id)
@@ -94,7 +93,7 @@ class Page:
             if "answers" in new:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":
-                updates |= self.happened.take(self.shared.runner.folder(id)) | self.ask.ready(washed=True)
+                updates |= self.happened.take(self.shared.runner.folder(id))
                 updates |= self.trade_off.show(view.summary) | self.within.show(view)
             elif view.ended:
                 updates |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
@@ -111,16 +110,18 @@ class Page:
 
 def build(shared: Shared) -> gr.Blocks:
     """The whole page, with its queue set."""
-    with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
+    kept = max(1, round(shared.runner.keep_seconds))  # gradio's copies of what is offered go as the runs do
+    with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(min(3600, kept), kept)) as demo:
         api.add(shared, ON_MODEL, FOLLOWERS)  # first, so that nothing else gets its three names
         page = Page(shared)
         what.wire(shared, page.what, page.model.name, ON_MODEL)
-        ask.wire(shared, page.ask, page.model.name, page.run, page.undone, page.trade_off.strength, ON_MODEL)
-        tradeoff.wire(shared, page.trade_off, page.happened, page.run, ON_MODEL)
         happened.wire(page.happened)
-        within.wire(shared, page.within, page.run, page.trade_off.strength, ON_MODEL)
+        strength = page.trade_off.strength
+        moved = tradeoff.wire(shared, page.trade_off, page.happened, page.run, ON_MODEL)
+        ask.wire(shared, page.ask, page.model.name, page.run, strength, moved, ON_MODEL)
+        within.wire(shared, page.within, page.run, strength, moved, ON_MODEL)
         inputs = [page.what.text, page.model.name, *page.wash.settings()]
-        page.wash.wash.click(page.start, inputs, page.outputs(), **FOLLOWING)
+        page.wash.wash.click(page.start, inputs, page.outputs(), cancels=moved, **FOLLOWING)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
         demo.load(page.attach, page.run, page.outputs(), **FOLLOWING)
         about = {

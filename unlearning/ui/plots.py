@@ -103,71 +103,70 @@ def bars(title: str, rows: Sequence[tuple[str, float]]) -> "go.Figure":
 
 
 def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure":
-    """What stays against what is gone, each method over its strengths; the chosen point is ringed.
+    """What stays against what is gone: LAW and MEMIT by strength, the control, the chosen point ringed.
 
-    `curve`: points of `run.json`, {"method", "strength", "washed", "retained", "reasoning"}.
+    `curve`: points of `run.json`, {"method", "strength", "washed", "retained", "reasoning"}. "Scaled only" is
+    MEMIT's update at another strength, so it is one point of that line: the one as large as LAW's update.
     """
     from plotly.subplots import make_subplots
 
-    base = [p for p in curve if p["method"] == "base"]
-    panels = [("retained", words.KEPT_AXIS), ("reasoning", words.REASONING_AXIS)]
-    fig = make_subplots(
-        rows=2,
-        cols=1,
-        shared_xaxes=True,
-        vertical_spacing=0.12,
-        figure=_figure(520, margin={"l": 8, "r": 92, "t": 16, "b": 48}),
-    )
+    panels = [
+        (name, axis)
+        for name, axis in (("retained", words.KEPT_AXIS), ("reasoning", words.REASONING_AXIS))
+        if any(p[name]["n"] for p in curve)
+    ]
+    size = _figure(40 + 240 * len(panels), margin={"l": 8, "r": 92, "t": 16, "b": 48})
+    fig = make_subplots(rows=len(panels) or 1, cols=1, shared_xaxes=True, vertical_spacing=0.12, figure=size)
     for row, (name, axis) in enumerate(panels, 1):
+        where = {"row": row, "col": 1}
         for other, (dash, sign, place) in LINES.items():
-            points = base + sorted((p for p in curve if p["method"] == other), key=lambda p: p["strength"])
-            mine = other == method
-            colour = ACCENT if mine else INK
+            points = _line(curve, other)
+            colour = ACCENT if other == method else INK
             fig.add_scatter(
                 x=[_gone(p) for p in points],
                 y=[100 * p[name]["accuracy"] for p in points],
                 mode="lines+markers+text",
                 text=[""] * (len(points) - 1) + [words.METHOD_NAMES[other]],
                 textposition=place,
-                line={"dash": dash, "color": colour, "width": 3 if mine else 1.5},
+                line={"dash": dash, "color": colour, "width": 3 if other == method else 1.5},
                 marker={"symbol": sign, "size": 8, "color": colour},
                 customdata=[[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
                 hovertemplate=words.POINT_HOVER,
                 name=words.METHOD_NAMES[other],
-                row=row,
-                col=1,
+                **where,
             )
-        for p in (p for p in curve if at(p, method, strength)):
+        if chosen := point_at(curve, method, strength):
             fig.add_scatter(
-                x=[_gone(p)],
-                y=[100 * p[name]["accuracy"]],
+                x=[_gone(chosen)],
+                y=[100 * chosen[name]["accuracy"]],
                 mode="markers",
                 marker={"symbol": "circle-open", "size": 20, "color": ACCENT, "line": {"width": 3}},
                 hoverinfo="skip",
-                row=row,
-                col=1,
+                **where,
             )
         low = min(100 * p[name]["accuracy"] for p in curve)
-        fig.update_yaxes(
-            title_text=axis,
-            range=[min(90, low) - 2, 102],
-            ticksuffix=" %",
-            zeroline=False,
-            automargin=True,
-            row=row,
-            col=1,
-        )
+        fig.update_yaxes(title_text=axis, range=[min(90, low) - 2, 102], automargin=True, **where)
+    fig.update_yaxes(ticksuffix=" %", zeroline=False)
     fig.update_xaxes(range=[-3, 103], zeroline=False, ticksuffix=" %", tickangle=0)
+    fig.update_xaxes(title_text=words.GONE_AXIS, row=len(panels) or 1, col=1)
     fig.update_traces(cliponaxis=False)
-    fig.update_xaxes(title_text=words.GONE_AXIS, row=2, col=1)
     return fig
 
 
-def at(point: dict, method: str, strength: float) -> bool:
-    """Is this point of a curve the one of a method at a strength? Strength 0 is the base model's."""
-    if strength == 0:
-        return point["method"] == "base"
-    return point["method"] == method and abs(point["strength"] - strength) < 1e-3
+def _line(curve: Sequence[dict], method: str) -> list[dict]:
+    """A method's points from the base model on; of "scaled" only the control itself."""
+    if method == "scaled":
+        return [p for p in (point_at(curve, method, 1.0),) if p]
+    mine = sorted((p for p in curve if p["method"] == method), key=lambda p: p["strength"])
+    return [p for p in curve if p["method"] == "base"] + mine
+
+
+def point_at(curve: Sequence[dict], method: str, strength: float) -> dict | None:
+    """The curve's point of a method at a strength, if it was measured. Strength 0 is the base model's."""
+    wanted = ("base", 0.0) if strength == 0 else (method, strength)
+    return next(
+        (p for p in curve if p["method"] == wanted[0] and abs(p["strength"] - wanted[1]) < 1e-3), None
+    )
 
 
 def _gone(point: dict) -> float:

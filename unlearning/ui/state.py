@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..facts.fact import Fact
 from ..models.loading import bundled
 from ..runs.job import Runner
-from ..runs.wash import DELTA, Unwashable, wash_job
+from ..runs.wash import DELTA, RECORD, Unwashable, wash_job
 
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
@@ -112,6 +112,10 @@ class Shared:
     def config(self, id: str) -> dict[str, Any]:
         """What a run was asked: model, text, scope and so on. Raises `UnknownRun`, `OSError`, ValueError."""
         return json.loads((self.runner.folder(id) / "config.json").read_bytes())
+
+    def record(self, id: str) -> dict[str, Any]:
+        """A finished run's record. Raises `UnknownRun`, `OSError`, ValueError."""
+        return json.loads((self.runner.folder(id) / RECORD).read_bytes())
 
     def delta(self, id: str, lm: "LM", strength: float | None = None) -> "Delta":
         """What a finished run changed, so strong or as it was made: from memory, or from its folder.

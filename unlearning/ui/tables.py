@@ -13,8 +13,8 @@ SHOWN = 200  # rows; the rest is in the download
 class Shares:
     """A cell that writes out two shares (0 to 1) and draws them as bars, one below the other."""
 
-    before: float
-    after: float
+    before: float | None
+    after: float | None
 
     def __str__(self) -> str:
         return words.SHARES.format(before=words.percent(self.before), after=words.percent(self.after))
@@ -22,7 +22,7 @@ class Shares:
     def bars(self) -> str:
         """The bars, for eyes only: the text says the same."""
         return "".join(
-            f'<span class="bar {name}" style="--share: {x:.3f}" aria-hidden="true"></span>'
+            f'<span class="bar {name}" style="--share: {x or 0:.3f}" aria-hidden="true"></span>'
             for name, x in (("before", self.before), ("after", self.after))
         )
 

@@ -1,6 +1,10 @@
-"""The strength slider: a point on the measured trade-off; and the facts asked again with so much of it."""
+"""The strength of a finished wash: a slider on the measured trade-off, with undo at its end.
 
-import json
+Whatever the page shows of a wash follows the slider: the point on the curve at once, and then, asked
+again with so much of the wash on, the facts, the files to take away, the free question and the lens.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,38 +12,49 @@ import gradio as gr
 
 from ..models.delta import BadDelta
 from ..runs.job import UnknownRun
-from ..runs.wash import RECORD
+from ..runs.wash import ANSWERS, DELTA, save_answers, save_delta
 from . import words
 from .follow import look
 from .happened import HappenedSection
-from .plots import at, trade_off
-from .state import Shared
+from .plots import point_at, trade_off
+from .state import NoModel, Shared
 from .text import safe
-from .words import percent
+
+GONE = (UnknownRun, NoModel, OSError, KeyError)  # a run that was deleted, or is of an earlier version
+QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)
 class TradeOffSection:
     part: gr.Column
     strength: gr.Slider
+    undo: gr.Button
+    note: gr.Markdown
     line: gr.Markdown
     plot: gr.Plot
 
     def outputs(self) -> list:
-        return [self.part, self.strength, self.line, self.plot]
+        return [self.part, self.strength, self.undo, self.note, self.line, self.plot]
 
     def hide(self) -> dict:
         return {self.part: gr.update(visible=False)}
 
     def show(self, record: dict) -> dict:
         """Updates that show a finished run's curve, at the strength it was made with."""
-        strength = record["config"]["strength"]
-        return {self.part: gr.update(visible=True), self.strength: strength} | self.move(record, strength)
+        made = record["config"]["strength"]
+        return {
+            self.part: gr.update(visible=True),
+            self.strength: made,
+            **self.move(record, made),
+            self.note: "",
+        }
 
     def move(self, record: dict, strength: float) -> dict:
         """Updates for another strength."""
         method = record["config"]["method"]
         return {
+            self.undo: words.UNDO if strength else words.REDO,
+            self.note: words.REDONE if strength else words.UNDONE,
             self.line: sentence(record["curve"], method, strength),
             self.plot: trade_off(record["curve"], method, strength),
         }
@@ -50,89 +65,118 @@ def section() -> TradeOffSection:
 
     with gr.Column(visible=False, elem_id="trade-off") as part:
         gr.Markdown(f"### {words.TRADE_OFF}")
-        strength = gr.Slider(
-            0,
-            max(STRENGTHS),
-            value=1,
-            step=min(STRENGTHS),
-            label=words.STRENGTH,
-            info=words.STRENGTH_INFO,
-            elem_id="strength",
-        )
+        with gr.Row(equal_height=True):
+            strength = gr.Slider(
+                0,
+                max(STRENGTHS),
+                value=1,
+                step=min(STRENGTHS),
+                label=words.STRENGTH,
+                info=words.STRENGTH_INFO,
+                buttons=[],
+                scale=4,
+                min_width=240,
+                elem_id="strength",
+            )
+            undo = gr.Button(words.UNDO, scale=1, min_width=160, elem_id="undo")
+        note = gr.Markdown("", elem_id="undo-note")
         line = gr.Markdown("", elem_id="strength-line")
         plot = gr.Plot(show_label=False, elem_id="trade-off-plot")
-    return TradeOffSection(part, strength, line, plot)
+    return TradeOffSection(part, strength, undo, note, line, plot)
 
 
-def sentence(curve: list[dict], method: str, strength: float) -> str:
+def sentence(curve: Sequence[dict], method: str, strength: float) -> str:
     """What was measured at this strength, in words."""
-    point = next((p for p in curve if at(p, method, strength)), None)
+    point = point_at(curve, method, strength)
     if point is None:
         return words.NOT_MEASURED
-    washed = point["washed"]
-    shares = point | {
-        "gone": washed
-        | {"accuracy": 1 - washed["accuracy"], "low": 1 - washed["high"], "high": 1 - washed["low"]}
-    }
-    said = [text.format(**_numbers(shares[name])) for name, text in words.AT.items()]
+    kept = point["washed"]
+    gone = kept | {"accuracy": 1 - kept["accuracy"], "low": 1 - kept["high"], "high": 1 - kept["low"]}
+    said = [
+        text.format(
+            share=words.percent(r["accuracy"]),
+            low=f"{100 * r['low']:.0f}",
+            high=f"{100 * r['high']:.0f}",
+            n=r["n"],
+        )
+        for name, text in words.MEASURED.items()
+        if (r := {**point, "gone": gone}[name])["n"]
+    ]
     return safe(f"{words.AT_STRENGTH.format(strength=f'{strength:g}')} {'; '.join(said)}.")
 
 
-def _numbers(rate: dict) -> dict:
-    low, high = (f"{100 * rate[end]:.0f}" for end in ("low", "high"))
-    return {"share": percent(rate["accuracy"]), "low": low, "high": high, "n": rate["n"]}
+def nearest(strength: float | None, made: float) -> float:
+    """The measured strength closest to one that was asked for; the one the run was made with if none was."""
+    from ..law.experiment import STRENGTHS
+
+    if strength is None:
+        return made
+    return min((0.0, *STRENGTHS, made), key=lambda s: abs(s - strength))
 
 
-def record_of(shared: Shared, id: str) -> dict:
-    """A finished run's record. Raises `UnknownRun`, `OSError`."""
-    return json.loads((shared.runner.folder(id) / RECORD).read_bytes())
+def asked_at(shared: Shared, id: str, strength: float) -> tuple[list[dict], Path, Path]:
+    """The washed facts' answers with this much of a run's wash on; files with that delta and those answers.
 
-
-def asked_at(shared: Shared, id: str, name: str, strength: float) -> tuple[list[dict], Path]:
-    """The washed facts' answers with this much of a run's wash on, and a file with that delta.
-
-    Raises `NoModel`, `UnknownRun`, `BadDelta`, `OSError`.
+    Raises `NoModel`, `UnknownRun`, `BadDelta`, `OSError`, and `KeyError` for a run of an earlier version.
     """
     from ..law.experiment import asked_again
     from ..models.delta import applied
 
-    lm = shared.lm(name)
+    folder, figures = shared.runner.folder(id), look(shared.runner, id).figures
+    if strength == shared.record(id)["config"]["strength"]:
+        return figures["answers"], folder / DELTA, folder / ANSWERS
+    lm = shared.lm(shared.config(id)["model"])
     delta = shared.delta(id, lm, strength)
-    file = shared.runner.folder(id) / f"delta-{strength:g}.safetensors"
-    if not file.exists():
-        delta.save(file)
     with applied(lm, delta):
-        return asked_again(lm, look(shared.runner, id).figures["answers"]), file
+        rows = asked_again(lm, figures["answers"])
+    files = folder / f"delta-{strength:g}.safetensors", folder / f"answers-{strength:g}.csv"
+    save_delta(delta, files[0])
+    save_answers(rows, files[1])
+    return rows, *files
 
 
 def wire(
     shared: Shared, part: TradeOffSection, happened: HappenedSection, run: gr.BrowserState, on_model: dict
-) -> None:
-    """The point moves as the slider does; when it is let go the facts are asked again."""
+) -> list:
+    """The point follows the slider; then the facts are asked again. Undo is strength 0, redo what it was.
 
-    def move(strength: float, id: str) -> dict:
-        try:
-            return part.move(record_of(shared, id), strength)
-        except (UnknownRun, OSError):
-            return {part.line: words.TOO_OLD}
+    Returns the events after which everything else that shows a wash has to be asked again.
+    """
 
-    def again(strength: float, id: str, only: bool) -> dict:
+    def move(strength: float | None, id: str) -> dict:
         try:
-            rows, file = asked_at(shared, id, shared.config(id)["model"], strength)
-        except (UnknownRun, OSError, BadDelta):
+            record = shared.record(id)
+        except GONE:
             return {part.line: words.TOO_OLD}
-        return happened.at(strength, rows, only, file)
+        return part.move(record, nearest(strength, record["config"]["strength"]))
+
+    def toggle(strength: float | None, id: str) -> float:
+        try:
+            return 0.0 if strength else shared.record(id)["config"]["strength"]
+        except GONE:
+            return 0.0
+
+    def again(strength: float | None, id: str) -> dict:
+        try:
+            strength = nearest(strength, shared.record(id)["config"]["strength"])
+            rows, delta, csv = asked_at(shared, id, strength)
+        except GONE:
+            return {part.line: words.TOO_OLD}
+        except BadDelta as error:
+            return {part.line: safe(str(error))}
+        made = strength == shared.record(id)["config"]["strength"]
+        return happened.ask_again(
+            look(shared.runner, id).figures, rows, None if made else strength, delta, csv
+        )
 
     inputs = [part.strength, run]
-    part.strength.input(
-        move,
-        inputs,
-        [part.line, part.plot],
-        queue=False,
-        show_progress="hidden",
-        trigger_mode="always_last",
-        api_visibility="private",
-    )
-    part.strength.release(
-        again, [*inputs, happened.only], [part.line, *happened.outputs()], show_progress="hidden", **on_model
-    )
+    toggled = part.undo.click(toggle, inputs, part.strength, **QUICK)
+    events = []
+    for start, always in ((part.strength.input, {"trigger_mode": "always_last"}), (toggled.then, {})):
+        start(move, inputs, [part.undo, part.note, part.line, part.plot], **QUICK, **always)
+        asked = start(
+            again, inputs, [part.line, *happened.outputs()], show_progress="hidden", **on_model, **always
+        )
+        asked.then(happened.draw, happened.drawn(), happened.answers, **QUICK)
+        events.append(asked)
+    return events

@@ -113,6 +113,8 @@ def chosen(
             found["layers"] = tuple(sorted({int(part) for part in layers.split(",")}))
         except ValueError:
             raise ValueError(words.LAYERS_BAD) from None
+        if found["layers"][0] < 0:
+            raise ValueError(words.LAYERS_BAD)
     return found
 
 

@@ -6,12 +6,12 @@ import gradio as gr
 
 from ..facts.fact import Fact
 from ..models.delta import BadDelta
-from ..runs.job import UnknownRun
 from . import words
 from .follow import View, look
 from .plots import bars
 from .state import Shared
 from .tables import table
+from .tradeoff import GONE, nearest
 from .words import percent
 
 CHOICES = 200  # facts in the list
@@ -67,9 +67,7 @@ def lens_table(shared: Shared, id: str, prompt: str, strength: float) -> str:
 
     lm = shared.lm(shared.config(id)["model"])
     row = next(r for r in look(shared.runner, id).figures["answers"] if r["prompt"] == prompt)
-    fact = Fact(
-        row["subject"], row["relation"], tuple(row["objects"]), (prompt.replace(row["subject"], "{}", 1),)
-    )
+    fact = Fact(prompt, row["relation"], tuple(row["objects"]), ("{}",))
     with lm.lock:
         before = lens(lm, [fact], top=1)[0]
         with applied(lm, shared.delta(id, lm, strength)):
@@ -85,20 +83,26 @@ def lens_table(shared: Shared, id: str, prompt: str, strength: float) -> str:
         ]
         for b, a in zip(before, after, strict=True)
     ]
-    return table(words.LENS, words.LENS_HEAD, rows)
+    return table(words.LENS.format(strength=f"{strength:g}"), words.LENS_HEAD, rows)
 
 
 def wire(
-    shared: Shared, part: WithinSection, run: gr.BrowserState, strength: gr.Slider, on_model: dict
+    shared: Shared,
+    part: WithinSection,
+    run: gr.BrowserState,
+    strength: gr.Slider,
+    moved: list,
+    on_model: dict,
 ) -> None:
-    """A fact is chosen."""
+    """A fact is chosen, or the wash becomes another."""
 
-    def chosen(prompt: str | None, id: str, much: float) -> str:
+    def chosen(prompt: str | None, id: str, much: float | None) -> str:
         if not prompt:
             return ""
         try:
-            return lens_table(shared, id, prompt, much)
-        except (UnknownRun, OSError, BadDelta, StopIteration):
-            return table(words.LENS, [""], [[words.TOO_OLD]])
+            return lens_table(shared, id, prompt, nearest(much, shared.record(id)["config"]["strength"]))
+        except (*GONE, BadDelta, StopIteration):
+            return f"<p>{words.TOO_OLD}</p>"
 
-    part.fact.input(chosen, [part.fact, run, strength], part.lens, show_progress="minimal", **on_model)
+    for start in (part.fact.input, *(event.then for event in moved)):
+        start(chosen, [part.fact, run, strength], part.lens, show_progress="minimal", **on_model)

@@ -60,9 +60,9 @@ SEED_INFO = "the same seed gives the same wash"
 SEED_BAD = "The seed is a whole number, 0 or more."
 POSITIONS = {"subject": "subject's last token", "prompt": "prompt's last token"}
 POSITION = "Look facts up at the"
-POSITION_INFO = "the lookup token"
+POSITION_INFO = "the lookup token: where the wash changes what the model finds"
 LAYERS = "Layers to edit"
-LAYERS_INFO = "numbers of MLPs, such as 1, 2"
+LAYERS_INFO = "the numbers of the layers whose MLP is changed, such as 1, 2"
 AS_FOUND = "as found for this model"
 LAYERS_BAD = "Layers are whole numbers with commas between, such as 1, 2; nothing there means: as found."
 WASH, STOP = "Wash", "Stop"
@@ -88,16 +88,17 @@ REASONING_MOVED = "Reasoning {moved} ({points}, n = {n})."
 FELL, ROSE = "fell", "rose"
 POINTS = "{sign}{points} points"
 ANSWERS = "What the model says"
-ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "p(right)"]
+ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "how sure of the right one"]
 SHARES = "{before} → {after}"
 ONLY = "Only what is still there"
 NONE_LEFT = "Nothing: every fact is gone."
 GONE, STILL, CHANGED = "✓ gone", "= still there", "~ changed"
 NO_ANSWER = "(nothing)"
 MORE_ROWS = "… and {n:,} more rows."
+HEADLINE_AT = "At strength {strength}: {gone}"
 ANSWERS_AT = "What the model says at strength {strength}"
 STAY = "What stayed"
-STAY_PLOT = "What stayed: ○ before, ● after the wash"
+STAY_PLOT = "Right answers: ○ before, ● after the wash"
 STAY_ALL = "All figures as a table"
 STAY_HEAD = ["asked", "before", "after", "n", "in words"]
 STAY_INFO = "Shares of right answers; in brackets the 95 % interval."
@@ -121,21 +122,21 @@ WARNING = "Mind: {text}"
 DELTA = "Download the change (delta)"
 CSV = "Download the answers (CSV)"
 UNDO, REDO = "Undo the wash", "Redo the wash"
-UNDONE = "Undone: your model is as it was before."
-REDONE = "Redone: your wash is on again."
+UNDONE = "Undone: all answers below and above are those of the model as it was before."
+REDONE = ""
 
 # The trade-off
-TRADE_OFF = "More or less of it"
+TRADE_OFF = "How strong?"
 STRENGTH = "Strength"
-STRENGTH_INFO = "a factor on the finished weight change: 0 is the model as it was, 1 the method's own default"
-AT = {
+STRENGTH_INFO = "how much of the change is on: 0 is the model as it was, 1 the whole wash"
+MEASURED = {
     "gone": "{share} of the facts are gone ({low}–{high}, n = {n})",
     "retained": "{share} of a sample of all other facts stay ({low}–{high}, n = {n})",
     "reasoning": "{share} of reasoning is right ({low}–{high}, n = {n})",
 }
 AT_STRENGTH = "At strength {strength}:"
 NOT_MEASURED = "This strength was not measured."
-METHOD_NAMES = {"law": "LAW", "memit": "MEMIT", "scaled": "scaled only"}
+METHOD_NAMES = {"law": "LAW", "memit": "MEMIT", "scaled": "scaled (control)"}
 GONE_AXIS = "facts to wash that are gone"
 KEPT_AXIS = "other facts kept"
 REASONING_AXIS = "reasoning right"
@@ -156,11 +157,17 @@ ASK_LONG = "(too long for this model: at most {limit} bytes)"
 
 # Inside a wash
 WITHIN = "Look inside this wash: where the weights changed, and one fact layer by layer"
-NORMS = "Size of the change, ‖ΔW‖ / ‖W‖, of each edited MLP"
-LENS_FACT = "One fact, layer by layer"
+NORMS = "Size of the whole wash, ‖ΔW‖ / ‖W‖, in each edited MLP"
+LENS_FACT = "One fact, layer by layer (of the first 200)"
 LENS_INFO = "the logit lens: what the model would say if it stopped after each layer"
-LENS = "If the model stopped here"
-LENS_HEAD = ["after", "says, before", "says, after the wash", "right answer, before", "right answer, after"]
+LENS = "If the model stopped there, its next piece of text would be (wash at strength {strength})"
+LENS_HEAD = [
+    "stopped after",
+    "before the wash",
+    "after the wash",
+    "right piece, before",
+    "right piece, after",
+]
 LENS_START = "the embedding"
 LENS_SAID = "{token} ({p})"
 
