@@ -139,7 +139,7 @@ def test_points_of_the_curve_that_are_had_already_are_those_that_would_be_measur
         m.setattr(experiment, "STRENGTHS", (0.5, 1.0))
         zero = Delta({k: 0 * v for k, v in washed.deltas["law"].changes.items()}, taught.hash)
         washed.deltas["base"] = zero
-        *_, points = experiment.curve(taught, washed, sets, SIZES, settings.budget, {})
+        *_, points = experiment.curve(taught, washed, sets, SIZES, settings, {})
     assert points == run[2].summary["curve"]
 
 
