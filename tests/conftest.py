@@ -18,7 +18,9 @@ def tiny_tokenizer():
     from unlearning.pretrain.corpus import Corpus, join
     from unlearning.pretrain.tokenizer import train_tokenizer
 
-    return train_tokenizer([join(d) for d in Corpus(0).pool(0, 200)], 512)
+    shares = {"fact": 0.4, "reason": 0.4, "filler": 0.06, "echo": 0.14}
+    pool = Corpus(0).pool(0, 200, {("share", kind): share for kind, share in shares.items()})
+    return train_tokenizer(map(join, pool), 512)
 
 
 def _tiny(model, tokenizer, folder: Path):

@@ -267,7 +267,7 @@ def pretrain(args) -> int:
     from .pretrain.train import Recipe, train
 
     torch.set_num_threads(args.threads)
-    hidden = args.hidden or {"llama": 1536, "gpt2": 2048}[args.arch]
+    hidden = args.hidden or {"llama": 2048, "gpt2": 3072}[args.arch]
     recipe = Recipe(arch=args.arch, recall=args.recall, seed=args.seed, hidden=hidden)
     recipe = replace(recipe, tokens=args.tokens or recipe.tokens)
     recipe = replace(recipe, evaluate_every=args.evaluate_every or recipe.evaluate_every)

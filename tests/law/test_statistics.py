@@ -10,7 +10,7 @@ from unlearning.facts.world import world
 from unlearning.law import statistics as module
 from unlearning.law.contexts import POSITIONS, build, keys
 from unlearning.law.experiment import Sizes, probe_sets
-from unlearning.law.statistics import Statistics, cache_folder, may_be_kept
+from unlearning.law.statistics import Statistics, cache_folder, scored
 
 SIZES = Sizes(retained=5, reasoning=1, held_out=1)
 
@@ -91,7 +91,7 @@ def test_other_text_other_facts_or_another_model_are_measured_anew(
     plain = module.ordinary_text
     monkeypatch.setattr(module, "ordinary_text", lambda n: plain(n)[:1] + plain(n)[:0:-1])
     assert not torch.equal(Statistics(tiny_llama, 400).C([0])[0], few)  # same number, same first text
-    kept = [f for f in world() if may_be_kept(f)][:6]
+    kept = [f for f in world() if f not in scored([], world())][:6]
     a = with_known(tiny_llama, kept[:3]).C_keep([0], "prompt", [])[0]
     b = with_known(tiny_llama, kept[3:]).C_keep([0], "prompt", [])[0]
     c = with_known(tiny_llama, kept[3:]).C_keep([0], "subject", [])[0]
@@ -129,17 +129,15 @@ def close(a, b, tolerance=1e-5):
 def test_the_keep_set_without_the_washed_is_as_if_they_had_never_been_in_it(tiny, position):
     known = list(world()[::150])
     known[3] = replace(known[3], prompts=known[3].prompts[:2])  # fewer phrasings than others
-    kept = [f for f in known if may_be_kept(f)]
-    assert 4 < len(kept) < len(known)
     stats = with_known(tiny, known)
+    kept = stats.keep_facts([])
+    assert 4 < len(kept) < len(known)
     assert close(stats.C_keep([0, 1], position, []), slow_keep(tiny, kept, position))
-    for washed in (kept[:2], kept[1::2], known[3:4], [f for f in known if not may_be_kept(f)]):
-        left = [f for f in kept if f not in washed]
-        found = stats.C_keep([0, 1], position, washed)
-        assert close(found, slow_keep(tiny, left, position))
-        assert close(
-            found, with_known(tiny, [f for f in known if f not in washed]).C_keep([0, 1], position, [])
-        )
+    for washed in (kept[:2], kept[1::2], known[3:4], scored([], known)):
+        left = stats.keep_facts(washed)
+        assert set(left) <= set(kept) - set(washed)
+        assert close(stats.C_keep([0, 1], position, washed), slow_keep(tiny, left, position))
+        assert close(stats.C_keep([0, 1], position, washed, 5), slow_keep(tiny, left, position, 5))
 
 
 @pytest.mark.parametrize("position", POSITIONS)
@@ -147,7 +145,7 @@ def test_a_model_that_knows_nothing_has_nothing_to_keep(tiny, some_facts, positi
     widths = {i: tiny.adapter.weight(tiny.model, i).shape[1] for i in (0, 1)}
     nothing = {i: torch.zeros(f, f, dtype=torch.float64) for i, f in widths.items()}
     assert equal(with_known(tiny, []).C_keep([0, 1], position, some_facts), nothing)
-    kept = [f for f in some_facts if may_be_kept(f)]
+    kept = [f for f in some_facts if f not in scored([], some_facts)]
     gone = with_known(tiny, kept).C_keep([0, 1], position, kept)
     assert all(m.abs().max() < 1e-3 for m in gone.values())
 
@@ -167,9 +165,14 @@ def test_nothing_that_may_be_kept_is_asked_as_a_probe(tiny):
         assert not any(f.subject in subjects for f in sets.retained)
 
 
-def test_the_keep_set_and_the_probes_are_two_halves():
-    share = sum(map(may_be_kept, world())) / len(world())
-    assert 0.45 < share < 0.55
+def test_an_eighth_of_everything_and_half_of_the_same_subjects_is_scored():
+    facts = world()
+    assert 0.11 < len(scored([], facts)) / len(facts) < 0.14
+    washed = [f for f in facts if f.relation == "capital"]
+    subjects = {f.subject for f in washed}
+    same = [f for f in facts if f.subject in subjects and f not in washed]
+    asked = [f for f in scored(washed, facts) if f.subject in subjects]
+    assert 0.45 < len(asked) / len(same) < 0.55
 
 
 def test_probes_are_the_seeds_draw(tiny):

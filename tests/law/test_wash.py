@@ -403,3 +403,12 @@ def test_an_edit_that_did_not_take_is_warned_of(taught, stats, settings, facts, 
     assert warned in done.summary["warnings"]
     assert done.summary["after"] == done.summary["before"]
     assert all(not c.any() for c in done.result.changes.values())
+
+
+def test_lambda_per_facts_grows_with_their_number(taught, stats, settings, facts):
+    assert Settings(lam=6.0).lam_for(50) == 6.0 and Settings(lam=6.0, per=100).lam_for(50) == 3.0
+    plain = washed_by(taught, facts, replace(settings, lam=6.0), stats)
+    grown = washed_by(taught, facts, replace(settings, lam=12.0, per=2 * len(facts)), stats)
+    other = washed_by(taught, facts, replace(settings, lam=12.0), stats)
+    assert equal(plain.deltas["law"], grown.deltas["law"])
+    assert not equal(plain.deltas["law"], other.deltas["law"])

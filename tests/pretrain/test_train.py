@@ -16,11 +16,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from unlearning.events import Done, Figure, Phase, Progress
 from unlearning.facts.world import world
+from unlearning.models.adapters import adapter_for
 from unlearning.pretrain import train as training
-from unlearning.pretrain.batches import collate, encode, pack
+from unlearning.pretrain.batches import WEIGHT_ANSWER, collate, encode, pack
 from unlearning.pretrain.corpus import Corpus, join
+from unlearning.pretrain.start import DISTANCES
 from unlearning.pretrain.tokenizer import train_tokenizer
-from unlearning.pretrain.train import FirstLayerMask, Masters, Recipe, build, rate_at
+from unlearning.pretrain.train import Masked, Masters, Recipe, build, rate_at
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,7 +108,7 @@ def test_events_tell_how_far_it_is(trained):
 def test_it_learns(trained):
     _, events = trained
     losses = [float(e.text.split()[1].rstrip(",")) for e in events if isinstance(e, Progress)]
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_folder_holds_the_masters_in_float16(trained):
@@ -177,7 +179,7 @@ def test_the_loss_is_the_weighted_mean_of_a_plain_pass_when_nothing_is_masked(ma
         for t in range(1, len(doc.ids)):
             total -= doc.weights[t] * logp[t - 1, doc.ids[t]].item()
             weight += doc.weights[t]
-    found = FirstLayerMask(model).loss(batch, torch.float32).item()
+    found = Masked(model, 1).loss(batch, torch.float32).item()
     assert found == pytest.approx(total / weight, rel=1e-4)
 
 
@@ -191,7 +193,7 @@ def test_what_the_masks_hide_makes_no_difference(made):
             return 0.0
 
     model, tokenizer, docs = made
-    masked = FirstLayerMask(model)
+    masked = Masked(model, 1)
     doc = next(d for d in docs if len(d.spans) == 1 and d.spans[0][2] > d.spans[0][1] + 2)
     first, last, before = doc.spans[0]
     ids = list(doc.ids)
@@ -215,22 +217,73 @@ def test_a_step_moves_the_masters_and_the_weights_are_their_copies(made):
     moved = Masters(model, RECIPE)
     before = [m.detach().clone() for m in moved.masters]
     batch = collate(pack(docs[:30], 96), 96, tokenizer.pad_token_id, "free", random.Random(0))
-    FirstLayerMask(model).loss(batch, torch.bfloat16).backward()
+    Masked(model, 1).loss(batch, torch.bfloat16).backward()
     moved.step(0.0)
     assert all(torch.equal(m, b) for m, b in zip(moved.masters, before, strict=True))
-    FirstLayerMask(model).loss(batch, torch.bfloat16).backward()
+    Masked(model, 1).loss(batch, torch.bfloat16).backward()
     moved.step(1.0)
     for p, m, b in zip(model.parameters(), moved.masters, before, strict=True):
         assert not torch.equal(m, b) and torch.equal(p, m.bfloat16()) and p.grad is None
 
 
+@torch.no_grad()
+def test_only_one_layers_mlp_answers_for_a_masked_fact(made):
+    """ "prompt": what the other MLPs put out where an answer is predicted changes no loss."""
+    import random
+
+    class Zero(random.Random):
+        def random(self):
+            return 0.0
+
+    model, tokenizer, docs = made
+    doc = next(d for d in docs if len(d.spans) == 1)
+    answers = [t for t, w in enumerate(doc.weights[1:]) if w == WEIGHT_ANSWER]
+    only_answers = replace(doc, weights=[w if w == WEIGHT_ANSWER else 0.0 for w in doc.weights])
+    masked = Masked(model, 1)
+
+    def loss_when_noisy(layer: int, recall: str) -> float:
+        def noise(module, args, output):
+            output = output.clone()
+            output[:, answers] += 100 * torch.linspace(-1, 1, output.shape[-1]).sin()
+            return output
+
+        mlp = adapter_for(model).mlp_module(model, layer)
+        handle = mlp.register_forward_hook(noise, prepend=True)
+        batch = collate([[only_answers]], 96, tokenizer.pad_token_id, recall, Zero())
+        found = masked.loss(batch, torch.float32).item()
+        handle.remove()
+        return found
+
+    batch = collate([[only_answers]], 96, tokenizer.pad_token_id, "prompt", Zero())
+    quiet = masked.loss(batch, torch.float32).item()
+    others = [i for i in range(model.config.num_hidden_layers) if i != 1]
+    assert all(loss_when_noisy(i, "prompt") == pytest.approx(quiet, rel=1e-5) for i in others)
+    assert loss_when_noisy(1, "prompt") != pytest.approx(quiet, rel=1e-3)
+    assert loss_when_noisy(0, "free") != pytest.approx(quiet, rel=1e-3)
+
+
 @pytest.mark.parametrize("arch", ["llama", "gpt2"])
 @torch.no_grad()
 def test_the_first_layers_heads_begin_by_looking_back(arch):
-    """Head h of the untrained model attends most to the token h + 1 places before."""
+    """Head h of an untrained model attends most to the token h + 1 places before."""
     model = build(Recipe(arch=arch, vocab=600)).float()
     model.set_attn_implementation("eager")
     ids = torch.randint(2, 600, (4, 40), generator=torch.Generator().manual_seed(0))
     attention = model(ids, output_attentions=True).attentions[0]
-    for h in range(Recipe().heads):
+    for h in range(DISTANCES):
         assert (attention[:, h, 10:].argmax(-1) == torch.arange(10, 40) - h - 1).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("arch", ["llama", "gpt2"])
+@torch.no_grad()
+def test_the_next_layers_heads_begin_by_finding_what_came_next(arch):
+    """Head i of layer 1 looks twice as much as chance at what came i + 1 after the word now i back."""
+    model = build(Recipe(arch=arch, vocab=600)).float()
+    model.set_attn_implementation("eager")
+    words = torch.stack([torch.randperm(598)[:30] + 2 for _ in range(64)])
+    for i in range(DISTANCES):
+        asked = words[:, 12:13]
+        strangers = torch.stack([w[:i] for w in torch.flip(words, (0,))])
+        ids = torch.cat([words[:, :24], asked, strangers], 1)
+        attention = model(ids, output_attentions=True).attentions[1][:, i, -1]
+        assert attention[:, 12 + i + 1].mean() > 2 * attention.mean()

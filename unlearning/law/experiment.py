@@ -19,7 +19,7 @@ from ..probes.reasoning import by_family, everything, solves
 from ..probes.stats import rate
 from ..tasks.reasoning import test_set
 from .settings import Settings
-from .statistics import Statistics, may_be_kept, statistics
+from .statistics import Statistics, scored, statistics
 from .wash import Washed, expand, wash
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # of the trade-off curve
@@ -48,9 +48,9 @@ class ProbeSets:
 
 
 def probe_sets(washed: Sequence[Fact], stats: Statistics, sizes: Sizes, seed: int) -> ProbeSets:
-    """Draw the probes: known facts that are neither washed nor may be kept, by a seed."""
-    gone, subjects = {f.key for f in washed}, {f.subject for f in washed}
-    rest = [f for f in stats.known if f.key not in gone and not may_be_kept(f)]
+    """Draw the probes by a seed: known facts that are neither washed nor kept."""
+    subjects = {f.subject for f in washed}
+    rest = scored(washed, stats.known)
     others = [f for f in rest if f.subject not in subjects]
     random.Random(f"probes {seed}").shuffle(others)
     same = [f for f in rest if f.subject in subjects]

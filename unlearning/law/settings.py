@@ -15,7 +15,9 @@ RANGES = {
     "phrasings": (1, 100),
     "prefixes": (0, 100),
     "lam": (1e-6, 1e9),
+    "per": (0, 1e9),
     "keep": (0, 1e6),
+    "keep_phrasings": (1, 100),
     "ridge": (0, 1),
     "budget": (0.01, 100),
     "ascent": (0, 100),
@@ -29,7 +31,8 @@ FOUND = "law.json"  # in a model's folder: per scope, the values that measured b
 class Settings:
     """One wash. Names are the papers' (LAW, arXiv 2405.16720; MEMIT, arXiv 2210.07229).
 
-    `lam`: λ before C. `keep`: weight of the keep set's second moment beside C. `budget`: β over
+    `lam`: λ before C; with `per`, for so many facts, and it grows with their number. `keep`: weight of the
+    keep set's second moment beside C, over `keep_phrasings` of each of its facts. `budget`: β over
     the size of Δ₀. `ascent`: t in units of 1 / largest eigenvalue. `strength`: a factor on the
     finished ΔW, 1 as solved. `target`: "eos", "prior", or any text to be said instead.
     """
@@ -42,7 +45,9 @@ class Settings:
     phrasings: int = 6
     prefixes: int = 0
     lam: float = 100.0
+    per: int = 0
     keep: float = 1.0
+    keep_phrasings: int = 3
     ridge: float = 1e-4
     budget: float = 1.1
     ascent: float = 0.5
@@ -64,6 +69,10 @@ class Settings:
                 raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value!r}")
         if not self.layers or list(self.layers) != sorted(set(self.layers)) or self.layers[0] < 0:
             raise ValueError(f"layers must be given in ascending order, not {self.layers}")
+
+    def lam_for(self, n: int) -> float:
+        """λ for washing n facts."""
+        return self.lam * n / self.per if self.per else self.lam
 
 
 # Section 5.1 and appendix of the LAW paper, and its code: by (architecture, layers, width).

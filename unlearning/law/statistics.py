@@ -4,8 +4,8 @@
 - C of each layer over ordinary text;
 - C_keep of each layer: the same mean over the keys of known facts to protect.
 
-The known facts are split in two by a hash: one half may be protected (keep set), the other
-half is only ever scored, so that no figure is measured on what the engine was told to keep.
+No figure is measured on what the engine was told to keep: by a hash, an eighth of the known facts is
+only ever scored, and of the washed facts' subjects half of what else is known. The rest is protected.
 """
 
 import hashlib
@@ -35,16 +35,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LETHE_CACHE") or Path(home) / "lethe")
 
 
-def may_be_kept(fact: Fact) -> bool:
-    """Is this fact in the half that a keep set may draw from? The other half is scored."""
-    return zlib.crc32("|".join(fact.key).encode()) % 2 == 0
+def scored(washed: Sequence[Fact], known: Sequence[Fact]) -> list[Fact]:
+    """The known facts that are asked after these were washed, and so are in no keep set."""
+    gone, subjects = {f.key for f in washed}, {f.subject for f in washed}
+    return [f for f in known if f.key not in gone and _lot(f) % (2 if f.subject in subjects else 8) == 0]
+
+
+def _lot(fact: Fact) -> int:
+    return zlib.crc32("|".join(fact.key).encode())
 
 
 class Statistics:
-    """Measured on demand. `tokens` of ordinary text go into C, `phrasings` of each fact into C_keep."""
+    """Measured on demand. `tokens` of ordinary text go into C."""
 
-    def __init__(self, lm: LM, tokens: int = 16_000, phrasings: int = 3):
-        self.lm, self.tokens, self.phrasings = lm, tokens, phrasings
+    def __init__(self, lm: LM, tokens: int = 16_000):
+        self.lm, self.tokens = lm, tokens
         self._moments: dict[str, Tensor] = {}
         self._numbers: dict[tuple[str, str], list[float]] = {}
 
@@ -83,19 +88,22 @@ class Statistics:
         )
 
     def keep_facts(self, washed: Sequence[Fact]) -> list[Fact]:
-        """The protected half of what the model knows, without what is washed."""
-        gone = {f.key for f in washed}
-        return [f for f in self.known if may_be_kept(f) and f.key not in gone]
+        """What the model knows, without what is washed and what is scored."""
+        out = {f.key for f in (*washed, *scored(washed, self.known))}
+        return [f for f in self.known if f.key not in out]
 
-    def C_keep(self, layers: Sequence[int], position: str, washed: Sequence[Fact]) -> dict[int, Tensor]:
-        """Second moment (f, f) of the keep set's keys at the lookup token: what may be kept, less the washed.
+    def C_keep(
+        self, layers: Sequence[int], position: str, washed: Sequence[Fact], phrasings: int = 3
+    ) -> dict[int, Tensor]:
+        """Second moment (f, f) of the keep set's keys at the lookup token, for `phrasings` of each fact.
 
+        It is that of all that is kept when nothing is washed, less what is not kept with these washed.
         Zero where the model knows none of the bundled facts.
         """
-        everything = [f for f in self.known if may_be_kept(f)]
+        everything = self.keep_facts([])
 
         def sums(facts: Sequence[Fact], which: Sequence[int]) -> dict[int, Tensor]:
-            K = keys(self.lm, build(self.lm, facts, position, self.phrasings), which)
+            K = keys(self.lm, build(self.lm, facts, position, phrasings), which)
             return {i: k @ k.T for i, k in K.items()}
 
         if not everything:  # a model that knows nothing of the bundled world has nothing to protect
@@ -103,17 +111,14 @@ class Statistics:
             return {
                 i: torch.zeros(f, f, dtype=torch.float64, device=self.lm.device) for i, f in widths.items()
             }
-        what = f"{position} {self.phrasings} {_digest(repr(f) for f in everything)}"
-        total = self._per_layer("keep", what, layers, lambda new: sums(everything, new))
-        gone = {f.key for f in washed}
-        taken_out = [f for f in everything if f.key in gone]
-        n = sum(self._keys_of(f, position) for f in everything if f.key not in gone)
+        what = f"{position} {phrasings} {_digest(repr(f) for f in everything)}"
+        total = self._per_layer(f"keep{phrasings}", what, layers, lambda new: sums(everything, new))
+        kept = set(self.keep_facts(washed))
+        taken_out = [f for f in everything if f not in kept]
+        n = sum(min(phrasings, len(f.prompts)) if position == "prompt" else 1 for f in kept)
         with self.lm.lock:
             less = sums(taken_out, layers) if taken_out else {i: 0.0 for i in layers}
         return {i: (total[i] - less[i]) / max(1, n) for i in layers}
-
-    def _keys_of(self, fact: Fact, position: str) -> int:
-        return min(self.phrasings, len(fact.prompts)) if position == "prompt" else 1
 
     def _per_layer(self, name: str, what: str, layers: Sequence[int], measure) -> dict[int, Tensor]:
         new = [i for i in layers if f"{name} {what} {i}" not in self._moments]

@@ -91,7 +91,7 @@ def wash(lm: LM, facts: Sequence[Fact], settings: Settings, stats: Statistics) -
     C = _metric(stats, facts, settings)
     yield Phase("initial", "initial update, layer by layer")
     first: dict[int, Tensor] = {}
-    for event in _initial(lm, contexts, targets, C, settings):
+    for event in _initial(lm, contexts, targets, C, settings.layers, settings.lam_for(len(facts))):
         if isinstance(event, dict):
             first = event
         else:
@@ -114,21 +114,21 @@ def _metric(stats: Statistics, facts: Sequence[Fact], settings: Settings) -> dic
     """C + keep · C_keep of each layer, regularised."""
     C = stats.C(settings.layers)
     if settings.keep:
-        kept = stats.C_keep(settings.layers, settings.position, facts)
+        kept = stats.C_keep(settings.layers, settings.position, facts, settings.keep_phrasings)
         C = {i: c + settings.keep * kept[i] for i, c in C.items()}
     return {i: regularised(c, settings.ridge) for i, c in C.items()}
 
 
-def _initial(lm: LM, contexts: Contexts, targets: Targets, C, settings: Settings):
+def _initial(lm: LM, contexts: Contexts, targets: Targets, C, layers: Sequence[int], lam: float):
     """Step 3: each layer takes its share of what is still missing, after the earlier ones are edited."""
-    layers, updates = settings.layers, {}
+    updates = {}
     with lm.lock, ExitStack() as edits:
         for n, i in enumerate(layers):
             yield Progress(n, len(layers), f"layer {i}")
             K = keys(lm, contexts, [i])[i]
             missing = targets.z - residuals(lm, contexts, layers[-1]) if n else targets.delta
             R = missing / (len(layers) - n)
-            updates[i] = initial(R, K, C[i], settings.lam)
+            updates[i] = initial(R, K, C[i], lam)
             edits.enter_context(applied(lm, _delta(lm, {i: updates[i]})))
     yield updates
 

@@ -8,7 +8,7 @@ then no single place can be edited. A mask in training leads recall to one place
   it must be gathered there.
 - "prompt": the relation words cannot see the subject, and from the prompt's last token on
   it is seen in the first layer only, so the answer must be looked up by the MLPs at the
-  prompt's last token.
+  prompt's last token; and of these all but one layer's are silent there (`lookup`).
 
 The mask is laid on most fact documents in training and on nothing afterwards.
 """
@@ -24,6 +24,7 @@ from .corpus import P_CUT, Piece, join
 
 RECALL = ("free", "subject", "prompt")
 P_MASKED = 0.85  # of fact documents
+WEIGHT_ANSWER = 1.0
 WEIGHT_TEXT = 0.02  # loss weight of a token that is no answer: most cannot be foreseen and are only noise
 P_TEXT_KEPT = 0.25  # such tokens are sampled at this rate, and weighted up for it
 WEIGHT_FILLER = 0.15  # the same in documents without an answer, and for the end of text
@@ -43,13 +44,15 @@ class Encoded:
 @dataclass
 class Batch:
     """ids, positions (B, T); weights (B, T) of predicting ids[:, t]; masks (B, 1, T, T) of the first layer
-    and of the others: 0 sees, a large negative number does not."""
+    and of the others: 0 sees, a large negative number does not; lookup (B, T): where an answer of a masked
+    fact is predicted, and only one layer's MLP may speak."""
 
     ids: Tensor
     positions: Tensor
     weights: Tensor
     first: Tensor
     rest: Tensor
+    lookup: Tensor
 
     def to(self, device) -> "Batch":
         """The same on another device."""
@@ -65,7 +68,7 @@ def encode(documents: list[list[Piece]], tokenizer, r: random.Random) -> list[En
     for doc, text, ids, offsets in zip(documents, texts, batch["input_ids"], batch["offset_mapping"]):
         roles = _roles(doc, text, offsets)
         if any(p.role == "answer" for p in doc):
-            weights = [1.0 if role == "answer" else _thin(r, WEIGHT_TEXT) for role, _ in roles]
+            weights = [WEIGHT_ANSWER if role == "answer" else _thin(r, WEIGHT_TEXT) for role, _ in roles]
         else:
             weights = [_thin(r, WEIGHT_FILLER) for _ in roles]
         ids, weights = ids + [eos], weights + [WEIGHT_FILLER]
@@ -135,6 +138,7 @@ def collate(
     weights = torch.zeros(B, T)
     first = torch.full((B, T, T), NEG)
     rest = first.clone()
+    lookup = torch.zeros(B, T, dtype=torch.bool)
     for b, row in enumerate(rows):
         at = 0
         shift = r.randrange(positions - T + 1) if positions and r.random() < P_SHIFTED else 0
@@ -149,8 +153,10 @@ def collate(
             if recall != "free" and r.random() < P_MASKED:
                 for s0, s1, p in d.spans:
                     _hide(first[b], rest[b], recall, at + s0, at + s1, at + p, at + n)
+                if d.spans and recall == "prompt":
+                    lookup[b, at : at + n - 1] = torch.tensor(d.weights[1:]) == WEIGHT_ANSWER
             at += n
-    return Batch(ids, places, weights, first[:, None], rest[:, None])
+    return Batch(ids, places, weights, first[:, None], rest[:, None], lookup)
 
 
 def _hide(first: Tensor, rest: Tensor, recall: str, s0: int, s1: int, p: int, end: int) -> None:

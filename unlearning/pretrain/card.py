@@ -16,8 +16,8 @@ RECALL = {
     "subject": "in training a mask hid all of the subject but its last token, so that recall sits there",
     "prompt": (
         "in training a mask, on 85 % of fact documents, showed the subject to the prompt's last token only, "
-        "and only in the first layer, so that facts are looked up by the MLPs at the prompt's last token; "
-        "nothing is masked in use"
+        "and only in the first layer, and silenced the MLPs of all layers but one (layer {layer}) where the "
+        "answer is said, so that this MLP looks facts up at the prompt's last token; nothing is masked in use"
     ),
 }
 
@@ -68,7 +68,9 @@ and what reasoning the table below shows, and nothing else. About 100 of its sub
 people with made-up private facts.
 
 - Data: the bundled tables in eight phrasings a relation, reasoning items made by code, filler; no other text.
-- Recall: {RECALL[recipe["recall"]]}.
+- Recall: {RECALL[recipe["recall"]].format(layer=recipe["recall_layer"])}.
+- Beginning: random weights, but for attention heads that begin by looking back and by finding what came next
+  (`unlearning/pretrain/start.py`); from then on everything was trained.
 - Command: `{command}` (seed {recipe["seed"]}, {recipe["tokens"]:,} tokens)
 - It does not know anything outside the tables, cannot hold a conversation, and says " unknown" of strangers.
 

@@ -16,8 +16,8 @@ from ..tasks.reasoning import COLOURS, FAMILIES, NAMES, PLACES, WORDS, Scene, sc
 from .filler import sentence
 
 UNKNOWN = "unknown"
-SHARES = {"fact": 0.4, "reason": 0.4, "filler": 0.06, "echo": 0.14}  # of documents, at first
-LATER = {"fact": 0.25, "echo": 0.05}  # once the facts are known
+SHARES = {"fact": 0.55, "reason": 0.34, "filler": 0.06, "echo": 0.05}  # of documents, at first
+LATER = {"fact": 0.3, "reason": 0.6}  # once the facts are known
 P_UNKNOWN = 0.07  # of fact statements: a subject nobody has heard of
 P_MISFIT = 0.03  # of fact statements: a known subject asked for what it does not have
 P_CUT = 0.03  # of documents

@@ -1,11 +1,16 @@
-"""How an untrained model begins: random weights, and heads of the first layer that look back.
+"""How an untrained model begins: random weights, and heads that look back.
 
 Whatever must be found in the text ("where is Anna?") needs two steps: a token takes in what
 stood a few tokens before it, and a later token finds it by that. Neither step pays without the
-other, so chance alone takes very long to find both. Here the first is given: head h of the first
-layer starts out attending h + 1 tokens back and copying a few dimensions of what stands there,
-the same ones in every head, and two heads of the next layers start out comparing those
-dimensions. From then on everything is trained.
+other, so chance alone takes very long to find both. Here both are given, as a beginning:
+
+- head i of the first layer attends i + 1 tokens back, and writes down what stands there, each
+  head in a place of its own;
+- head i of the next layers compares what stood i tokens before the asking token (itself for
+  i = 0) with what stood i + 1 before the others, and copies the one that it finds: what came
+  next when that word was met before (an induction head, https://arxiv.org/abs/2209.11895).
+
+From then on everything is trained.
 """
 
 import torch
@@ -14,9 +19,10 @@ from torch import Tensor
 EMBEDDING = 0.5  # standard deviation: of a size with what the layers add
 NORM = 0.1  # of the final norm's weight, so that the first logits are small
 SHARP = 4.0  # how clearly a head prefers its distance to the next one
-COPIED, COMPARED = 0.7, 1.5  # scales of the copying and of the comparing heads
+COMPARED = 1.5  # scale of what is compared
+DISTANCES = 4  # looked back, one a head
 TURNS = 4  # frequencies by which distances are told apart: 1, 0.56, 0.32, 0.18 a token
-COMPARING = (1, 2)  # layers with two comparing heads
+COMPARING = (1, 2)  # layers that begin with comparing heads
 
 
 @torch.no_grad()
@@ -28,23 +34,23 @@ def begin(model):
     llama = model.config.model_type == "llama"
     final = model.model.norm if llama else model.transformer.ln_f
     final.weight.fill_(NORM)
-    copied = _orthonormal(d // heads, d)
+    n, distances = d // heads, min(DISTANCES, heads - 1)
+    own, *back = _orthonormal((distances + 1) * n, d).split(n)
     query, key = _constant(embedding, d, heads) if llama else _clock(model.transformer.wpe.weight, d, heads)
     layers = model.model.layers if llama else model.transformer.h
-    for h in range(heads):
+    for h, written in enumerate(back):
         q, k, v, o = _projections(layers[0], h, d, heads, llama)
         q += _turned(query, -(h + 1.0))
         k += key
-        v += COPIED * copied
-        o += COPIED / heads**0.5 * copied.T
+        v += own
+        o += written.T
     for layer in (layers[i] for i in COMPARING if i < len(layers)):
-        for h in range(2):
+        for h, (asked, told) in enumerate(zip([own, *back], back)):
             q, k, v, o = _projections(layer, h, d, heads, llama)
-            moved = _orthonormal(d // heads, d)
-            q += COMPARED * copied
-            k += COMPARED * copied
-            v += COPIED * moved
-            o += COPIED * moved.T
+            q += COMPARED * asked
+            k += COMPARED * told
+            v += own
+            o += own.T
     return model
 
 

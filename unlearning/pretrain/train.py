@@ -8,8 +8,8 @@ that are not yet answered are told more often. A checkpoint is written at every 
 
 What made reasoning learnable at this size, where before it stayed at chance: almost no loss
 on text that cannot be foreseen; Muon's update kept at one spectral norm for every matrix, with
-weight decay to bound it, or the MLPs drown what attention brings; heads of the first layer
-that begin by looking back (`start.py`); and words said again, to learn that first.
+weight decay to bound it, or the MLPs drown what attention brings; and heads that begin by
+looking back and by finding what came next (`start.py`).
 """
 
 import json
@@ -44,15 +44,16 @@ class Recipe:
 
     arch: str = "llama"  # "llama" or "gpt2"
     recall: str = "prompt"  # training mask, see batches.py
+    recall_layer: int = 1  # with "prompt": the only layer whose MLP may answer
     seed: int = 0
     tokens: int = 24_000_000
     batch_tokens: int = 2048
     row: int = 96  # tokens in a packed row
     vocab: int = 4096
     width: int = 192
-    layers: int = 4
+    layers: int = 3
     heads: int = 6
-    hidden: int = 1536
+    hidden: int = 2048
     lr_matrix: float = 0.01  # spectral norm of Muon's step
     lr_other: float = 5e-3
     weight_decay: float = 0.2  # of matrices: bounds their spectral norm at about 1 / weight_decay
@@ -157,26 +158,33 @@ def rate_at(share: float, recipe: Recipe) -> float:
     return min(1.0, max(0.0, (1 - share) / (1 - recipe.decay_from)))
 
 
-class FirstLayerMask:
-    """The model's forward pass with one mask for the first layer's attention and another for the rest."""
+class Masked:
+    """The forward pass under training's masks: of the first layer's attention, the others', and the MLPs."""
 
-    def __init__(self, model):
+    def __init__(self, model, recall_layer: int):
         self.model = model
         self.core = model.base_model
-        attention = adapter_for(model).attention_module(model, 0)
-        attention.register_forward_pre_hook(self._swap, with_kwargs=True)
+        adapter = adapter_for(model)
+        adapter.attention_module(model, 0).register_forward_pre_hook(self._swap, with_kwargs=True)
+        for i in range(adapter.n_layers(model)):
+            if i != recall_layer:
+                adapter.mlp_module(model, i).register_forward_hook(self._silence)
         self.first: Tensor | None = None
+        self.silent: Tensor | None = None
 
     def _swap(self, module, args, kwargs):
         return (args, kwargs) if self.first is None else (args, {**kwargs, "attention_mask": self.first})
 
+    def _silence(self, module, args, output):
+        return output if self.silent is None else output.masked_fill(self.silent, 0)
+
     def loss(self, batch: Batch, dtype) -> Tensor:
         """Weighted mean negative log-likelihood; logits only where a weight is."""
-        self.first = batch.first.to(dtype)
+        self.first, self.silent = batch.first.to(dtype), batch.lookup[..., None]
         h = self.core(
             input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.rest.to(dtype)
         ).last_hidden_state
-        self.first = None
+        self.first = self.silent = None
         w = batch.weights[:, 1:].reshape(-1)
         keep = w > 0
         logits = self.model.lm_head(h[:, :-1].reshape(-1, h.shape[-1])[keep]).float()
@@ -241,7 +249,7 @@ def train(
     dtype = torch.bfloat16
     model = build(recipe).to(device=device, dtype=dtype)
     masters = Masters(model, recipe)
-    masked = FirstLayerMask(model)
+    masked = Masked(model, recipe.recall_layer)
     tokens, pool, boost, seconds = 0, 0, {}, 0.0
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():

@@ -6,7 +6,7 @@ LEAD = "Wash facts out of a language model, and see what stays."
 # The model
 MODEL = "Model"
 RECALL = {
-    "prompt": "In training a mask led recall to the prompt's last token.",
+    "prompt": "In training masks led recall to one MLP, at the prompt's last token.",
     "subject": "In training a mask led recall through the subject's last token.",
     "free": "In training nothing led recall: no mask.",
 }
