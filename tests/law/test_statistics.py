@@ -10,7 +10,8 @@ from unlearning.facts.world import world
 from unlearning.law import statistics as module
 from unlearning.law.contexts import POSITIONS, build, keys
 from unlearning.law.experiment import Sizes, probe_sets
-from unlearning.law.statistics import Statistics, cache_folder, scored
+from unlearning.law.statistics import AfterWash, Statistics, cache_folder, scored
+from unlearning.models.delta import Delta, edited
 
 SIZES = Sizes(retained=5, reasoning=1, held_out=1)
 
@@ -180,3 +181,38 @@ def test_probes_are_the_seeds_draw(tiny):
     a, same, b = (probe_sets(stats.known[:3], stats, SIZES, seed) for seed in (0, 0, 1))
     assert a == same and len(a.retained) == SIZES.retained
     assert a.retained != b.retained and a.reasoning != b.reasoning and a.held_out != b.held_out
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_after_a_wash_all_is_as_if_measured_anew(tiny_llama, position, monkeypatch):
+    """The base's keys below an edit are taken over: equal to measuring the edited model itself."""
+    known = list(world()[::150])
+    base = with_known(tiny_llama, known)
+    name = tiny_llama.adapter.weight_name(0)
+    shape = dict(tiny_llama.model.named_parameters())[name].shape
+    delta = Delta({name: torch.randn(shape, generator=torch.Generator().manual_seed(0))}, tiny_llama.hash)
+    view = edited(tiny_llama, [delta])
+    still = known[3:]
+    monkeypatch.setattr(module, "knows", lambda lm, prompts, facts: [f in still for f in facts])
+    after = AfterWash(view, base, [0])
+    assert after.known == still
+    anew = with_known(view, still)
+    for washed in ([], still[:2]):
+        found = after.C_keep([0, 1], position, washed)
+        assert close(found, anew.C_keep([0, 1], position, washed))
+    assert not close(after.C_keep([1], position, []), base.C_keep([1], position, known[:3]))
+    assert close(after.C([0, 1]), anew.C([0, 1]))
+    assert not close(after.C([1]), base.C([1]))
+
+
+def test_statistics_after_a_wash_leave_nothing_on_disk(tiny_llama, tmp_path, monkeypatch):
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
+    base = Statistics(tiny_llama, 200)
+    base.C([0])
+    there = sorted(tmp_path.rglob("*"))
+    name = tiny_llama.adapter.weight_name(0)
+    shape = dict(tiny_llama.model.named_parameters())[name].shape
+    after = AfterWash(edited(tiny_llama, [Delta({name: torch.ones(shape)}, tiny_llama.hash)]), base, [0])
+    after.C([0, 1])
+    assert after.once("x", ["y"], lambda: [1.0]) == [1.0]
+    assert sorted(tmp_path.rglob("*")) == there

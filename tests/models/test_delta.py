@@ -1,12 +1,13 @@
 """Weights change inside the block only, and come back bit for bit; a bad file is told as such."""
 
 import json
+import threading
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from unlearning.models.delta import FORMAT, BadDelta, Delta, applied, check, load_delta
+from unlearning.models.delta import FORMAT, BadDelta, Delta, applied, check, edited, load_delta, total
 
 
 def state(lm):
@@ -172,3 +173,65 @@ def test_a_strength_is_made_from_any_other(tiny):
         assert not made.at(0.0).changes[name].any()
     nothing = Delta(made.scaled(0).changes, tiny.hash, {"strength": 0.0})
     assert not any(c.any() for c in nothing.at(1.0).changes.values())
+
+
+def test_an_edited_model_is_the_base_whenever_nobody_holds_its_lock(tiny):
+    before, a, b = state(tiny), make(tiny, 0, seed=1), make(tiny, 1, seed=2)
+    view = edited(tiny, [a, b])
+    assert same(state(view), before)
+    with applied(tiny, a, b):
+        wanted = state(tiny)
+    with view.lock:
+        assert same(state(view), wanted)
+        with view.lock:  # taken again by the same thread
+            assert same(state(view), wanted)
+        assert same(state(view), wanted)
+    assert same(state(tiny), before)
+
+
+def test_a_delta_goes_on_top_of_an_edited_model_and_off_again(tiny):
+    before, a, b = state(tiny), make(tiny, 0, seed=1), make(tiny, 0, seed=2)
+    view = edited(tiny, [a])
+    with applied(tiny, a, b):
+        wanted = state(tiny)
+    with applied(view, b):
+        assert same(state(view), wanted)
+    with pytest.raises(RuntimeError, match="inside"), view.lock, applied(view, b):
+        raise RuntimeError("inside")
+    assert same(state(tiny), before)
+
+
+def test_an_edited_model_whose_delta_does_not_fit_leaves_the_base_free(tiny):
+    view = edited(tiny, [Delta({tiny.adapter.weight_name(0): torch.zeros(3, 5)}, tiny.hash)])
+    before = state(tiny)
+    with pytest.raises(RuntimeError), view.lock:
+        raise AssertionError("the block must not run")
+    assert same(state(tiny), before)
+    taken = []
+
+    def take():
+        if tiny.lock.acquire(timeout=5):
+            taken.append(True)
+            tiny.lock.release()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    assert taken == [True]
+
+
+def test_the_hash_of_an_edited_model_tells_its_edits(tiny):
+    a, b = make(tiny, 0, seed=1), make(tiny, 0, seed=2)
+    hashes = [edited(tiny, deltas).hash for deltas in ([], [a], [b], [a, b], [a.scaled(0.5)])]
+    assert hashes[0] == tiny.hash and len(set(hashes)) == 5
+    assert edited(tiny, [make(tiny, 0, seed=1)]).hash == hashes[1]
+
+
+def test_the_total_of_deltas_is_their_sum_and_only_of_one_model(tiny):
+    a, b = make(tiny, 0, seed=1), make(tiny, 1, seed=2)
+    both = total([a, b, a], {"washes": 3})
+    assert both.about == {"washes": 3} and both.model_hash == tiny.hash
+    assert torch.equal(both.changes[tiny.adapter.weight_name(0)], 2 * a.changes[tiny.adapter.weight_name(0)])
+    assert both.changes.keys() == a.changes.keys() | b.changes.keys()
+    with pytest.raises(BadDelta, match="different models"):
+        total([a, Delta(b.changes, "another")], {})

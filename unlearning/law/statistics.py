@@ -11,6 +11,7 @@ only ever scored, and of the washed facts' subjects half of what else is known. 
 import hashlib
 import os
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -92,6 +93,10 @@ class Statistics:
         out = {f.key for f in (*washed, *scored(washed, self.known))}
         return [f for f in self.known if f.key not in out]
 
+    def _protected(self) -> list[Fact]:
+        """The keep set when nothing is washed: measured once, and the base of every other."""
+        return self.keep_facts([])
+
     def C_keep(
         self, layers: Sequence[int], position: str, washed: Sequence[Fact], phrasings: int = 3
     ) -> dict[int, Tensor]:
@@ -100,7 +105,7 @@ class Statistics:
         It is that of all that is kept when nothing is washed, less what is not kept with these washed.
         Zero where the model knows none of the bundled facts.
         """
-        everything = self.keep_facts([])
+        everything = self._protected()
 
         def sums(facts: Sequence[Fact], which: Sequence[int]) -> dict[int, Tensor]:
             K = keys(self.lm, build(self.lm, facts, position, phrasings), which)
@@ -158,7 +163,40 @@ def _digest(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-_statistics: dict[str, Statistics] = {}
+class AfterWash(Statistics):
+    """Those of a model with deltas on (`models.delta.edited`), in memory only.
+
+    An edit of layer l's down-projection does not reach the keys of layers up to l: theirs are the base's.
+    """
+
+    def __init__(self, lm: LM, base: Statistics, layers: Sequence[int]):
+        """`layers`: those that the deltas edit."""
+        super().__init__(lm, base.tokens)
+        self._base, self._first = base, min(layers)
+
+    @cached_property
+    def known(self) -> list[Fact]:
+        """What the base knows and this model still does."""
+        facts = self._base.known
+        with self.lm.lock:
+            return [f for f, k in zip(facts, knows(self.lm, ask(facts), facts), strict=True) if k]
+
+    def _protected(self) -> list[Fact]:
+        return self._base.keep_facts([])
+
+    def _per_layer(self, name: str, what: str, layers: Sequence[int], measure) -> dict[int, Tensor]:
+        same = [i for i in layers if i <= self._first]
+        rest = [i for i in layers if i > self._first]
+        found = self._base._per_layer(name, what, same, measure) if same else {}
+        return found | (super()._per_layer(name, what, rest, measure) if rest else {})
+
+    def _cached(self, name: str, what: str, measure) -> dict[str, Tensor]:
+        with self.lm.lock:
+            return measure()
+
+
+KEPT = 4  # models whose statistics stay in memory, the least recently used going first
+_statistics: OrderedDict[str, Statistics] = OrderedDict()
 
 
 def statistics(lm: LM, tokens: int = 16_000) -> Statistics:
@@ -166,4 +204,7 @@ def statistics(lm: LM, tokens: int = 16_000) -> Statistics:
     key = f"{lm.hash} {tokens} {id(lm)}"
     if key not in _statistics:
         _statistics[key] = Statistics(lm, tokens)
+    _statistics.move_to_end(key)
+    while len(_statistics) > KEPT:
+        _statistics.popitem(last=False)
     return _statistics[key]

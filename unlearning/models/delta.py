@@ -4,10 +4,11 @@ A delta holds ΔW of the edited matrices only, in the layout the parameters are 
 with the hash of the base model it belongs to.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -44,6 +45,14 @@ class Delta:
         return Delta(
             self.scaled(strength / made).changes, self.model_hash, self.about | {"strength": strength}
         )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the changes: equal for equal edits."""
+        digest = hashlib.sha256()
+        for name, change in sorted(self.changes.items()):
+            digest.update(name.encode() + change.float().contiguous().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def norms(self, lm: LM) -> dict[str, float]:
         """‖ΔW‖/‖W‖ of each edited matrix."""
@@ -111,3 +120,55 @@ def applied(lm: LM, *deltas: Delta) -> Iterator[None]:
             with torch.no_grad():
                 for name, w in saved.items():
                     weights[name].copy_(w)
+
+
+def total(deltas: Sequence[Delta], about: dict) -> Delta:
+    """ΣΔW as one delta, of the base model that they all belong to. Raises `BadDelta` if they do not."""
+    changes: dict[str, Tensor] = {}
+    for delta in deltas:
+        if delta.model_hash != deltas[0].model_hash:
+            raise BadDelta("these deltas were made on different models")
+        for name, change in delta.changes.items():
+            changes[name] = changes[name] + change if name in changes else change
+    return Delta(changes, deltas[0].model_hash, about)
+
+
+def edited(lm: LM, deltas: Sequence[Delta]) -> LM:
+    """The model as if its weights were W + ΣΔW, or `lm` itself without deltas.
+
+    It shares the weights of `lm` and puts the deltas on only while its own lock is held, so whatever
+    takes the lock of an `LM` to run it can run this one. Its hash tells it from every other edit.
+    """
+    if not deltas:
+        return lm
+    view = replace(lm, lock=_Edit(lm, deltas))
+    view.__dict__["hash"] = hashlib.sha256(
+        " ".join([lm.hash, *(d.digest for d in deltas)]).encode()
+    ).hexdigest()
+    return view
+
+
+class _Edit:
+    """A lock that can be taken again by the thread that holds it; the deltas are on while it is held."""
+
+    def __init__(self, lm: LM, deltas: Sequence[Delta]):
+        self._lm, self._deltas, self._depth = lm, deltas, 0
+
+    def __enter__(self) -> None:
+        self._lm.lock.__enter__()
+        try:
+            if self._depth == 0:
+                self._on = applied(self._lm, *self._deltas)
+                self._on.__enter__()
+            self._depth += 1
+        except BaseException:
+            self._lm.lock.__exit__(None, None, None)
+            raise
+
+    def __exit__(self, *_) -> None:
+        try:
+            self._depth -= 1
+            if self._depth == 0:
+                self._on.__exit__(None, None, None)
+        finally:
+            self._lm.lock.__exit__(None, None, None)

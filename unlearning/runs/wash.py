@@ -25,22 +25,39 @@ class Unwashable(ValueError):
 
 
 def wash_job(
-    lm: "LM", facts: Sequence[Fact], settings: "Settings", folder: Path, sizes: "Sizes | None" = None
+    lm: "LM",
+    facts: Sequence[Fact],
+    settings: "Settings",
+    folder: Path,
+    sizes: "Sizes | None" = None,
+    on: Sequence["Delta"] = (),
 ) -> Iterator[Event]:
     """The events of `wash_and_probe`; `folder` gets answers.csv, delta.safetensors and run.json on the way.
 
-    The delta and the record are there before `Done` is yielded. Raises `Unwashable` with the engine's own
-    words where it refuses its input, `OSError` where the folder cannot be written.
+    `on`: deltas of earlier washes that this one is done on top of; "before" is then the model with them on,
+    and the delta is what comes on top of them. Delta and record are there before `Done` is yielded.
+    Raises `Unwashable` with the engine's own words where it refuses its input, `OSError` where the folder
+    cannot be written.
     """
     from ..law.experiment import wash_and_probe
+    from ..law.statistics import AfterWash, statistics
+    from ..models.delta import Delta, edited
 
     folder = Path(folder)
+    stats = statistics(lm, settings.moment_tokens)
+    if on:
+        names = {name for delta in on for name in delta.changes}
+        layers = [i for i in range(lm.adapter.n_layers(lm.model)) if lm.adapter.weight_name(i) in names]
+        stats = AfterWash(edited(lm, on), stats, layers)
     try:
-        with closing(wash_and_probe(lm, facts, settings, sizes)) as events:
+        with closing(wash_and_probe(stats.lm, facts, settings, sizes, stats)) as events:
             for event in events:
                 if isinstance(event, Figure) and event.name == "answers":
                     save_answers(event.value, folder / ANSWERS)
                 if isinstance(event, Done):
+                    about = event.result.about | {"model_hash": lm.hash, "on": [d.digest for d in on]}
+                    result = Delta(event.result.changes, lm.hash, about)
+                    event = Done(result, event.summary | {"config": about})
                     save_delta(event.result, folder / DELTA)
                     write_json(folder / RECORD, {"versions": versions(), **event.summary})
                 yield event
