@@ -20,8 +20,9 @@ COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 # https://huggingface.co/docs/hub/spaces-config-reference; `short_description` is refused above 60 characters
 KEYS = set(
     "title emoji colorFrom colorTo sdk python_version sdk_version suggested_hardware suggested_storage"
-    " app_file app_port base_path fullWidth header short_description models datasets tags thumbnail pinned hf_oauth"
-    " disable_embedding startup_duration_timeout custom_headers preload_from_hub license".split()
+    " app_file app_port base_path fullWidth header short_description models datasets tags thumbnail"
+    " pinned hf_oauth disable_embedding startup_duration_timeout custom_headers preload_from_hub"
+    " license".split()
 )
 
 
