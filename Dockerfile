@@ -2,6 +2,9 @@
 #
 # With CUDA: --build-arg TORCH_INDEX=https://pypi.org/simple, and docker run --gpus all. The wheels bring their
 # own CUDA libraries, so the base stays the same. In a Docker Space, set TORCH_INDEX as a Space variable.
+#
+# Built by no Docker engine yet: tests/test_docker.py carries out these instructions in a scratch folder, with
+# stand-ins for useradd, chown and pip, and starts the page from what was copied.
 ARG BASE=python:3.11-slim
 FROM ${BASE}
 
@@ -14,19 +17,23 @@ COPY requirements.txt ./
 RUN pip install --no-cache-dir --index-url ${TORCH_INDEX} "$(grep '^torch[<>=]' requirements.txt)" \
  && pip install --no-cache-dir -r requirements.txt
 
-# Runs, downloaded models and uploads are written as this user.
-RUN mkdir -p /home/user/hf /home/user/tmp && chown 1000:1000 /home/user/app /home/user/hf /home/user/tmp
+# All that is ever written; the code stays root's. To keep runs, mount a volume on data.
+RUN mkdir -p /home/user/data /home/user/tmp && chown 1000:1000 /home/user/data /home/user/tmp
 USER 1000
 ENV GRADIO_ANALYTICS_ENABLED=False \
     GRADIO_SERVER_NAME=0.0.0.0 \
     GRADIO_SERVER_PORT=7860 \
     GRADIO_TEMP_DIR=/home/user/tmp \
-    HF_HOME=/home/user/hf \
+    HF_HOME=/home/user/data/hf \
+    HOME=/home/user \
+    LETHE_CACHE=/home/user/data/cache \
+    LETHE_RUNS=/home/user/data/runs \
+    PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
-COPY --chown=1000:1000 assets ./assets
-COPY --chown=1000:1000 unlearning ./unlearning
-COPY --chown=1000:1000 app.py ./
+COPY assets ./assets
+COPY unlearning ./unlearning
+COPY app.py ./
 
 EXPOSE 7860
 HEALTHCHECK --start-period=60s --timeout=5s \

@@ -17,11 +17,23 @@ def main() -> None:
     except BadSetting as error:
         sys.exit(f"lethe: {error}")
     os.environ.setdefault("OMP_NUM_THREADS", str(env.threads))
+    from unlearning.models.loading import NoDevice
     from unlearning.ui.launch import launch
     from unlearning.ui.page import build
-    from unlearning.ui.state import Shared
+    from unlearning.ui.state import NoModel, Shared
 
-    shared = Shared(env.runs, env.model, env.threads, waiting=env.queue, keep_hours=env.keep_hours)
+    try:
+        shared = Shared(
+            env.runs,
+            env.model,
+            env.threads,
+            waiting=env.queue,
+            keep_hours=env.keep_hours,
+            device=env.device,
+            limits=(env.max_rows, env.max_bytes),
+        )
+    except (NoDevice, NoModel) as error:
+        sys.exit(f"lethe: {error}")
     Thread(target=shared.lm, args=(shared.names[0],), daemon=True).start()  # loaded while the page opens
     launch(build(shared), shared, env.host, env.port, auth=env.auth)
 

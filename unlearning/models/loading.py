@@ -35,6 +35,21 @@ def folder_of(name: str) -> Path:
     raise UnknownModel(f"no model {name!r}: bundled are {there}, or give a folder with a config.json")
 
 
+class NoDevice(ValueError):
+    """A device that is not here."""
+
+
+def check_device(name: str) -> None:
+    """Raise `NoDevice` unless torch has "cpu", "cuda" or "cuda:1" here; "cpu" is known without torch."""
+    if name == "cpu":
+        return
+    import torch
+
+    n, wanted = torch.cuda.device_count(), int(name.partition(":")[2] or 0)
+    if wanted >= n:
+        raise NoDevice(f"there is no device {name!r} here: torch finds {n or 'no'} CUDA device(s)")
+
+
 @dataclass
 class LM:
     """A model with its tokenizer and adapter.

@@ -60,7 +60,7 @@ def add(shared: Shared, on_model: dict, followers: int) -> None:
     def understood(text: str, model: str) -> Preview:
         known(model)
         try:
-            return read(text, model or shared.names[0])
+            return read(text, model or shared.names[0], *shared.limits)
         except UnreadableFile as error:
             raise refusal(error) from error
 

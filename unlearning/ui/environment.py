@@ -1,5 +1,6 @@
 """How the page is set up from outside: every setting, its variable, and what it is when nothing is said."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
@@ -24,14 +25,26 @@ class Environment:
     port: int | None = _setting(
         "LETHE_PORT", "port (else GRADIO_SERVER_PORT, else 7860 or the next free one)", within=(int, 1, 65535)
     )
+    device: str = _setting(
+        "LETHE_DEVICE", "cpu, cuda or one of several, such as cuda:1; auto: a GPU where there is one", "auto"
+    )
     threads: int = _setting(
         "LETHE_THREADS", "torch's threads; beside a busy server two are slower than one", 1, (int, 1, 1024)
     )
     queue: int = _setting(
         "LETHE_QUEUE", "washes that may wait before others are asked to come back", 50, (int, 1, 1000)
     )
+    max_rows: int = _setting(
+        "LETHE_MAX_ROWS", "rows that are read of what is pasted or uploaded", 2_000, (int, 1, 100_000)
+    )
+    max_bytes: int = _setting(
+        "LETHE_MAX_BYTES", "bytes of it; more are refused", 1_000_000, (int, 100, 100_000_000)
+    )
     login: str | None = _setting("LETHE_LOGIN", "name:password, asked for before anything is shown")
     runs: str | None = _setting("LETHE_RUNS", "folder for the runs (else ~/.cache/lethe/runs)")
+    cache: str | None = _setting(  # read by law/statistics.py, on the command line too
+        "LETHE_CACHE", "folder for what is measured once about a model (else ~/.cache/lethe)"
+    )
     keep_hours: float = _setting(
         "LETHE_KEEP_HOURS", "hours after which a finished run is deleted", 24.0, (float, 0.01, 10_000)
     )
@@ -54,6 +67,8 @@ def environment(variables: Mapping[str, str]) -> Environment:
     login = found.get("login", "x:x")
     if not all(login.partition(":")):
         raise BadSetting("LETHE_LOGIN must be name:password")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device := found.get("device", "auto")):
+        raise BadSetting(f"LETHE_DEVICE must be auto, cpu, cuda or a numbered one, cuda:1, not {device!r}")
     return Environment(**found)
 
 

@@ -2,7 +2,6 @@
 
 import gradio as gr
 
-from .preview import MAX_BYTES
 from .state import Shared
 from .theme import CSS, theme
 
@@ -16,7 +15,7 @@ def launch(demo: gr.Blocks, shared: Shared, host: str | None = None, port: int |
         css=CSS,
         run_history=False,
         allowed_paths=[str(shared.runner.root.resolve())],
-        max_file_size=MAX_BYTES,
+        max_file_size=shared.limits[1],
         show_error=False,
         enable_monitoring=False,
         strict_cors=True,

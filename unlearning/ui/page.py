@@ -29,7 +29,7 @@ class Page:
         self.model = model.section(shared)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
-                self.what = what.section()
+                self.what = what.section(shared)
             with gr.Column(scale=2, min_width=320):
                 self.wash = wash.section()
         self.happened = happened.section()
@@ -47,7 +47,7 @@ class Page:
     async def start(self, text: str, name: str, *choices) -> AsyncIterator[dict]:
         """Wash is pressed: read again what is in the box, queue the run, follow it."""
         try:
-            preview = await asyncio.to_thread(read, text, name)
+            preview = await asyncio.to_thread(read, text, name, *self.shared.limits)
             settings = wash.chosen(*choices)
         except UnreadableFile as error:
             yield self.what.complain(str(error)) | self.wash.say(words.NOT_READ)
@@ -72,7 +72,7 @@ class Page:
             return
         try:
             config = self.shared.config(id)
-            preview = await asyncio.to_thread(read, config["text"], config["model"])
+            preview = await asyncio.to_thread(read, config["text"], config["model"], *self.shared.limits)
         except (UnknownRun, OSError, ValueError, KeyError):
             yield {self.run: ""} | self.wash.say(words.TOO_OLD)
             return

@@ -72,13 +72,13 @@ def positions(name: str) -> int:
     return config.get("max_position_embeddings") or config["n_positions"]
 
 
-def read(text: str, name: str) -> Preview:
+def read(text: str, name: str, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> Preview:
     """The facts in a text and its problems, for the model `name`; the model is not asked.
 
     A fact whose question and answer have more bytes than the model has positions becomes a problem:
     no byte is more than a token. Raises `UnreadableFile`.
     """
-    reading = read_text(text, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
+    reading = read_text(text, max_rows=max_rows, max_bytes=max_bytes)
     limit = positions(name) - MARGIN
     facts, problems = [], list(reading.problems)
     for r in reading.facts:

@@ -10,9 +10,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ..facts.fact import Fact
-from ..models.loading import bundled
+from ..models.loading import bundled, check_device
+from ..runs.gpu import caller, on_zero_gpu, wash_on_gpu
 from ..runs.job import Runner
 from ..runs.wash import DELTA, RECORD, Unwashable, wash_job
+from .preview import MAX_BYTES, MAX_ROWS
 
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
@@ -46,6 +48,11 @@ class Shared:
     threads  torch's
     sizes    how much is probed; the engine's own sizes if None
     waiting  runs that may wait; keep_hours: after which a finished run is deleted
+    device   of the models: "cpu", "cuda", "cuda:1"; "auto" takes a GPU where there is one
+    limits   rows and bytes of what a person brings
+
+    `lent`: washes run on ZeroGPU, see runs/gpu.py; everything else then runs on the CPU.
+    Raises `NoModel`, `NoDevice`, `OSError`.
     """
 
     def __init__(
@@ -56,6 +63,8 @@ class Shared:
         sizes: "Sizes | None" = None,
         waiting: int = 50,
         keep_hours: float = 24.0,
+        device: str = "auto",
+        limits: tuple[int, int] = (MAX_ROWS, MAX_BYTES),
     ):
         names = list(bundled())
         if model:
@@ -65,6 +74,11 @@ class Shared:
         self.names = names
         self.threads = threads
         self.sizes = sizes
+        self.limits = limits
+        self.lent = device != "cpu" and on_zero_gpu()
+        self.device = "cpu" if self.lent else None if device == "auto" else device
+        if self.device:
+            check_device(self.device)
         self.runner = Runner(Path(root) if root else default_root(), waiting, keep_seconds=3600 * keep_hours)
         self._models: OrderedDict[str, LM] = OrderedDict()
         self._loading = Lock()
@@ -80,7 +94,7 @@ class Shared:
                 from ..models.loading import load
 
                 torch.set_num_threads(self.threads)
-                self._models[name] = load(name)
+                self._models[name] = load(name, self.device)
             self._models.move_to_end(name)
             while len(self._models) > KEEP_MODELS:
                 self._models.popitem(last=False)
@@ -94,6 +108,7 @@ class Shared:
         from ..law.settings import Settings, settings_for
 
         Settings(**chosen)  # refuses here, not in the worker
+        asker = caller() if self.lent else None
 
         def make():
             lm = self.lm(name)
@@ -102,6 +117,8 @@ class Shared:
                 settings = settings_for(lm, **chosen)
             except ValueError as error:  # of this model: a layer that it does not have
                 raise Unwashable(str(error)) from error
+            if self.lent:
+                return wash_on_gpu(asker, name, facts, settings, folder, self.sizes)
             return wash_job(lm, facts, settings, folder, self.sizes)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned

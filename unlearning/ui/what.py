@@ -8,7 +8,7 @@ import gradio as gr
 from ..facts.examples import examples
 from ..facts.read import UnreadableFile, read_file
 from . import words
-from .preview import MAX_BYTES, MAX_ROWS, Preview, asked, read
+from .preview import Preview, asked, read
 from .state import Shared
 from .tables import table
 from .text import safe
@@ -39,7 +39,7 @@ class WhatSection:
         return [self.line, self.table]
 
 
-def section() -> WhatSection:
+def section(shared: Shared) -> WhatSection:
     gr.Markdown(f"## {words.WHAT}")
     choices = [(words.EXAMPLE_NONE, "")] + [(e.title, e.name) for e in examples()]
     example = gr.Dropdown(choices, value="", label=words.EXAMPLE, elem_id="example")
@@ -49,7 +49,7 @@ def section() -> WhatSection:
         placeholder=words.TEXT_EMPTY,
         lines=6,
         max_lines=12,
-        max_length=MAX_BYTES,
+        max_length=shared.limits[1],
         elem_id="facts",
     )
     with gr.Row():
@@ -65,7 +65,7 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) 
 
     def preview(text: str, name: str) -> dict:
         try:
-            return what.show(asked(read(text, name), shared.lm(name)))
+            return what.show(asked(read(text, name, *shared.limits), shared.lm(name)))
         except UnreadableFile as error:
             return what.complain(str(error))
 
@@ -73,8 +73,9 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) 
         return next((e.text for e in examples() if e.name == name), gr.skip())
 
     def of_file(path: str) -> dict:
+        rows, size = shared.limits
         try:
-            read_file(Path(path), max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
+            read_file(Path(path), max_rows=rows, max_bytes=size)
         except UnreadableFile as error:
             return what.complain(str(error))
         return {what.text: Path(path).read_text(encoding="utf-8-sig")}

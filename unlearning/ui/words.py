@@ -11,6 +11,7 @@ RECALL = {
     "free": "In training nothing led recall: no mask.",
 }
 MODEL_LINE = "{device}, {parameters} million parameters, {megabytes} MB. {recall}"
+LENT = "Washes on ZeroGPU, everything else on the CPU"
 LOADING_FAILED = "This model could not be loaded; the server's log says why."
 
 # 1 What should go?
