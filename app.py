@@ -23,7 +23,7 @@ def main() -> None:
 
     shared = Shared(env.runs, env.model, env.threads, waiting=env.queue, keep_hours=env.keep_hours)
     Thread(target=shared.lm, args=(shared.names[0],), daemon=True).start()  # loaded while the page opens
-    launch(build(shared), shared, env.host, env.port, auth=env.auth)
+    launch(build(shared), shared, env.host, env.port, env.hosts, auth=env.auth)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ class Environment:
         "LETHE_QUEUE", "washes that may wait before others are asked to come back", 50, (int, 1, 1000)
     )
     login: str | None = _setting("LETHE_LOGIN", "name:password, asked for before anything is shown")
+    names: str | None = _setting(
+        "LETHE_NAMES",
+        "host names, with commas between, under which a proxy serves the page; others are refused",
+    )
     runs: str | None = _setting("LETHE_RUNS", "folder for the runs (else ~/.cache/lethe/runs)")
     keep_hours: float = _setting(
         "LETHE_KEEP_HOURS", "hours after which a finished run is deleted", 24.0, (float, 0.01, 10_000)
@@ -40,6 +44,11 @@ class Environment:
     def auth(self) -> tuple[str, str] | None:
         """Name and password, or None."""
         return tuple(self.login.split(":", 1)) if self.login else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host names in `names`."""
+        return tuple(filter(None, (name.strip().lower() for name in (self.names or "").split(","))))
 
 
 def environment(variables: Mapping[str, str]) -> Environment:
