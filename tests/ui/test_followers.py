@@ -26,7 +26,9 @@ def held(shared):
         yield Done()
 
     config = {"model": shared.names[0], "text": FACTS, "scope": "facts", "method": "law", "target": "unknown"}
-    yield shared.runner.submit(config | {"seed": 0}, engine)
+    id = shared.runner.submit(config | {"seed": 0}, engine)
+    yield id
+    shared.runner.stop(id)
     opened.set()
 
 
@@ -62,6 +64,13 @@ def test_there_is_room_for_every_run_that_may_wait_and_for_other_pages(tmp_path,
     assert limits["model"] == 1 and limits["following"] == followers(shared)
     assert threads(shared) >= sum(limits.values())
     assert demo._queue.max_size >= 2 * PAGES
+
+
+def test_no_event_is_followed_by_sums_for_a_monitor_that_is_off(shared):
+    queue = build(shared)._queue
+    queue.events_recorded = 100_000
+    event = {"function": "wash", "status": "success", "process_time": 1.0}
+    assert queue.compute_analytics_summary([event]) == {"functions": {}}
 
 
 def test_a_run_far_back_in_the_queue_is_looked_at_seldom():

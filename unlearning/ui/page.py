@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 
 import gradio as gr
@@ -144,4 +145,6 @@ def build(shared: Shared) -> gr.Blocks:
         }
         page.model.name.change(**about, **DESCRIBING)
         demo.load(**about, **DESCRIBING)
+    # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     return demo.queue(max_size=2 * followers(shared), api_open=False)  # room for every page's first events
