@@ -35,7 +35,7 @@ def main() -> None:
     except (NoDevice, NoModel) as error:
         sys.exit(f"lethe: {error}")
     Thread(target=shared.lm, args=(shared.names[0],), daemon=True).start()  # loaded while the page opens
-    launch(build(shared), shared, env.host, env.port, auth=env.auth)
+    launch(build(shared), shared, env.host, env.port, env.hosts, auth=env.auth)
 
 
 if __name__ == "__main__":

@@ -312,6 +312,21 @@ def test_a_wash_into_the_same_folder_leaves_nothing_of_the_one_before(told, mode
     assert events == ["Phase", "Figure"]
 
 
+def test_a_wash_that_finds_no_room_says_what_would_fit(refused, model, washed, tmp_path, monkeypatch):
+    import torch
+
+    from unlearning.law import wash as washing
+
+    def short(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(washing, "initial", short)
+    out = tmp_path / "out"
+    message = refused("wash", "--model", model, "--facts", washed / "facts.txt", "--out", out, code=FAILED)
+    assert f"for a wash of {len(WASHED)} facts. What should fit: {len(WASHED) // 2} facts" in message
+    assert [p.name for p in out.iterdir()] == ["events.jsonl"]
+
+
 def test_a_row_that_is_no_fact_is_told_and_the_others_are_washed(told, model, tmp_path, monkeypatch):
     from unlearning.events import Done
     from unlearning.runs import wash as washing

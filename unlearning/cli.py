@@ -184,6 +184,7 @@ def wash(args) -> int:
     """Wash, measure, and write delta.safetensors, run.json, events.jsonl and answers.csv."""
     from .law.settings import settings_for
     from .runs.log import RunLog
+    from .runs.memory import NoRoom
     from .runs.wash import ANSWERS, DELTA, RECORD, Unwashable, wash_job
 
     reading = _read(args.facts)
@@ -211,6 +212,9 @@ def wash(args) -> int:
         except Unwashable as e:
             print(f"lethe: {e}", file=sys.stderr)
             return NOTHING
+        except NoRoom as e:
+            print(f"lethe: {e}", file=sys.stderr)
+            return FAILED
     record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     before, after = record["before"], record["after"]
     for name in ("washed", "paraphrased", "same_subject", "retained", "reasoning"):

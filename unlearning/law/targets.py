@@ -24,6 +24,8 @@ from ..models.loading import LM
 from ..models.text import pad
 from .contexts import Contexts, token_at
 
+GROUPS = 128  # optimised at once
+
 
 @dataclass(frozen=True)
 class TargetSettings:
@@ -136,7 +138,7 @@ def find(
     layer: int,
     settings: TargetSettings,
     essence: bool,
-    chunk: int = 128,
+    chunk: int = GROUPS,
 ) -> Iterator[Progress | Targets]:
     """δ for every group, `chunk` groups at a time. `targets[i]` are the wash target's token ids for fact i.
 

@@ -1,6 +1,5 @@
 """A queue of runs with one worker: first come, first served; a run outlives the page that asked for it."""
 
-import gc
 import logging
 import re
 import secrets
@@ -18,6 +17,7 @@ from typing import Any
 from ..events import Done, Event, Progress, to_json
 from .files import write_json
 from .log import ENDED, RunLog
+from .memory import give_back, is_shortage
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 PROGRESS_SECONDS = 0.1
@@ -188,7 +188,7 @@ class Runner:
             state, result = "failed", None
             failed = {"type": "Failed", "text": explain(e), "kind": type(e).__name__}
         if failed:
-            gc.collect()  # an exception can be in a cycle with the frames that hold tensors
+            give_back()
         with self._changed:
             self._running = None
             if state == "done":
@@ -293,8 +293,7 @@ def explain(error: BaseException) -> str:
     Others may tell of paths and insides that help nobody on the page; they are in the server's log.
     """
     kind = type(error)
-    names = {base.__name__ for base in kind.__mro__}
-    if names & {"OutOfMemoryError", "MemoryError"} or "DefaultCPUAllocator" in str(error):
+    if is_shortage(error):
         return "There was not enough memory for this run; fewer facts at once or a smaller model may fit."
     if kind.__module__.split(".")[0] == __name__.split(".")[0]:
         return " ".join(str(error).split())

@@ -1,13 +1,15 @@
 """A wash as a run: the engine's events pass through, and the run's folder gets what is to be kept."""
 
+import logging
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..events import Done, Event, Figure
+from ..events import Done, Event, Figure, Phase
 from ..facts.fact import Fact
+from .memory import NoRoom, advice, asked_for, give_back, is_shortage, use, watch
 from .record import versions, write_answers, write_json
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 ANSWERS, RECORD, DELTA = "answers.csv", "run.json", "delta.safetensors"
 PACKAGE = Path(__file__).resolve().parents[1]
+
+logger = logging.getLogger(__name__)
 
 
 class Unwashable(ValueError):
@@ -36,14 +40,15 @@ def wash_job(
 
     `on`: deltas of earlier washes that this one is done on top of; "before" is then the model with them on,
     and the delta is what comes on top of them. Delta and record are there before `Done` is yielded.
-    Raises `Unwashable` with the engine's own words where it refuses its input, `OSError` where the folder
-    cannot be written.
+    Raises `Unwashable` with the engine's own words where it refuses its input, `NoRoom` with what would fit
+    where memory runs out, `OSError` where the folder cannot be written.
     """
     from ..law.experiment import wash_and_probe
     from ..law.statistics import AfterWash, statistics
     from ..models.delta import Delta, edited
 
-    folder = Path(folder)
+    folder, phase, n = Path(folder), "known", len(facts)
+    watch(lm)
     stats = statistics(lm, settings.moment_tokens)
     if on:
         names = {name for delta in on for name in delta.changes}
@@ -52,6 +57,10 @@ def wash_job(
     try:
         with closing(wash_and_probe(stats.lm, facts, settings, sizes, stats)) as events:
             for event in events:
+                if isinstance(event, Phase):
+                    phase = event.name
+                if isinstance(event, Figure) and event.name == "known":
+                    n = event.value["known"]
                 if isinstance(event, Figure) and event.name == "answers":
                     save_answers(event.value, folder / ANSWERS)
                 if isinstance(event, Done):
@@ -61,10 +70,28 @@ def wash_job(
                     save_delta(event.result, folder / DELTA)
                     write_json(folder / RECORD, {"versions": versions(), **event.summary})
                 yield event
+        return
     except ValueError as error:
         if not _our_words(error):
             raise
         raise Unwashable(str(error)) from error
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        logger.error("no room in phase %s\n%s", phase, traceback.format_exc())
+        asked = asked_for(str(error))
+    give_back()  # here, where nothing holds the failed step's tensors any more
+    raise NoRoom(advice(n, facts_at_once(phase, n, settings), use(lm), asked))
+
+
+def facts_at_once(phase: str, n: int, settings: "Settings") -> int:
+    """Of `n` facts, those whose tensors a step of the phase holds together; 0 where it is not about them."""
+    from ..law.targets import GROUPS
+    from ..models.text import CHUNK
+
+    groups = settings.phrasings if settings.position == "prompt" else 1
+    together = {"known": CHUNK, "targets": max(1, GROUPS // groups), "initial": n, "law": n}
+    return min(n, together.get(phase, 0))
 
 
 def save_delta(delta: "Delta", path: Path) -> None:

@@ -13,9 +13,14 @@ from .preview import Preview, asked, read
 from .state import NoModel, Shared
 from .wash import begin, chosen
 
+NAMES = ("preview", "ask", "wash")
 
-def add(shared: Shared, on_model: dict, followers: int) -> None:
-    """Put the three into the page that is being built. `model` is "" for the default."""
+
+def add(shared: Shared, on_model: dict, following: dict) -> None:
+    """Put the three into the page that is being built. `model` is "" for the default.
+
+    `on_model` and `following`: options of the events that run the model, and of those that follow a run.
+    """
 
     def preview(text: str, model: str = "") -> list[dict]:
         """Read facts: rows with subject, relation, object, how, known; and rows with a problem."""
@@ -67,7 +72,7 @@ def add(shared: Shared, on_model: dict, followers: int) -> None:
     model_events = {k: v for k, v in on_model.items() if k != "api_visibility"}
     gr.api(preview, api_name="preview", **model_events)
     gr.api(ask, api_name="ask", **model_events)
-    gr.api(wash, api_name="wash", concurrency_limit=followers)
+    gr.api(wash, api_name="wash", **following)
 
 
 def refusal(why: object) -> gr.Error:

@@ -41,6 +41,10 @@ class Environment:
         "LETHE_MAX_BYTES", "bytes of it; more are refused", 1_000_000, (int, 100, 100_000_000)
     )
     login: str | None = _setting("LETHE_LOGIN", "name:password, asked for before anything is shown")
+    names: str | None = _setting(
+        "LETHE_NAMES",
+        "host names, with commas between, under which a proxy serves the page; others are refused",
+    )
     runs: str | None = _setting("LETHE_RUNS", "folder for the runs (else ~/.cache/lethe/runs)")
     cache: str | None = _setting(  # read by law/statistics.py, on the command line too
         "LETHE_CACHE", "folder for what is measured once about a model (else ~/.cache/lethe)"
@@ -53,6 +57,11 @@ class Environment:
     def auth(self) -> tuple[str, str] | None:
         """Name and password, or None."""
         return tuple(self.login.split(":", 1)) if self.login else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host names in `names`."""
+        return tuple(filter(None, (name.strip().lower() for name in (self.names or "").split(","))))
 
 
 def environment(variables: Mapping[str, str]) -> Environment:

@@ -8,7 +8,7 @@ from typing import Any
 from ..runs.job import Runner
 from ..runs.log import ENDED, RunLog
 
-POLL = 0.15  # seconds between two looks
+POLL, SELDOM = 0.15, 1.0  # seconds between two looks: at a run that is next or running, at most
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ def look(runner: Runner, id: str, view: View | None = None) -> View:
     return replace(view, state=state, place=place)
 
 
+def pause(view: View) -> float:
+    """Seconds until the next look: the longer the queue before a run, the more seldom it is looked at."""
+    return min(SELDOM, POLL * max(1, view.place or 0))
+
+
 async def follow(runner: Runner, id: str) -> AsyncIterator[View]:
     """Every view that differs from the one before, until the run has ended; it holds no thread meanwhile.
 
@@ -74,4 +79,4 @@ async def follow(runner: Runner, id: str) -> AsyncIterator[View]:
         view = now
         if view.ended:
             return
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(pause(view))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 
 import gradio as gr
@@ -13,10 +14,12 @@ from .follow import View, follow
 from .preview import Preview, read
 from .state import Shared
 
-FOLLOWERS = 100  # pages that may follow a run at once; following is cheap and holds no thread
+PAGES = 200  # open at once, besides those that wait for their own wash; each opens with two events
+ABOUT = 8  # descriptions of a model at once
 ON_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-FOLLOWING = {"concurrency_limit": FOLLOWERS, "show_progress": "hidden", "api_visibility": "private"}
+QUIET = {"show_progress": "hidden", "api_visibility": "private"}
+QUICK = {"queue": False} | QUIET
+DESCRIBING = {"concurrency_id": "about", "concurrency_limit": ABOUT} | QUIET
 KEY = "lethe-run"  # in the browser's storage: the last run's id and nothing else
 
 
@@ -108,11 +111,22 @@ class Page:
         return gr.skip(), gr.update(interactive=False)
 
 
+def followers(shared: Shared) -> int:
+    """Pages that may follow runs at once: one for each run there can be, and PAGES. None holds a thread."""
+    return shared.runner.max_waiting + 1 + PAGES
+
+
+def threads(shared: Shared) -> int:
+    """gradio's `max_threads`: events that it handles at once. Followers must never keep others waiting."""
+    return followers(shared) + ABOUT + ON_MODEL["concurrency_limit"]
+
+
 def build(shared: Shared) -> gr.Blocks:
     """The whole page, with its queue set."""
+    following = {"concurrency_id": "following", "concurrency_limit": followers(shared)}
     kept = max(1, round(shared.runner.keep_seconds))  # gradio's copies of what is offered go as the runs do
     with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(min(3600, kept), kept)) as demo:
-        api.add(shared, ON_MODEL, FOLLOWERS)  # first, so that nothing else gets its three names
+        api.add(shared, ON_MODEL, following)  # first, so that nothing else gets its three names
         page = Page(shared)
         what.wire(shared, page.what, page.model.name, ON_MODEL)
         happened.wire(page.happened)
@@ -121,14 +135,16 @@ def build(shared: Shared) -> gr.Blocks:
         ask.wire(shared, page.ask, page.model.name, page.run, strength, moved, ON_MODEL)
         within.wire(shared, page.within, page.run, strength, moved, ON_MODEL)
         inputs = [page.what.text, page.model.name, *page.wash.settings()]
-        page.wash.wash.click(page.start, inputs, page.outputs(), cancels=moved, **FOLLOWING)
+        page.wash.wash.click(page.start, inputs, page.outputs(), cancels=moved, **following, **QUIET)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
-        demo.load(page.attach, page.run, page.outputs(), **FOLLOWING)
+        demo.load(page.attach, page.run, page.outputs(), **following, **QUIET)
         about = {
             "fn": lambda name: (model.describe(shared, name), inside.describe(shared, name)),
             "inputs": page.model.name,
             "outputs": [page.model.line, page.trace],
         }
-        page.model.name.change(**about, **FOLLOWING)
-        demo.load(**about, **FOLLOWING)
-    return demo.queue(max_size=32)
+        page.model.name.change(**about, **DESCRIBING)
+        demo.load(**about, **DESCRIBING)
+    # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+    return demo.queue(max_size=2 * followers(shared), api_open=False)  # room for every page's first events

@@ -80,6 +80,14 @@ LOST = "The program ended in the middle of this wash. The model is as it was; pr
 FAILED = "Nothing was washed. {text}"
 TOO_OLD = "The last wash of this browser is no longer here; it was too old."
 
+# Refusals, to whoever is not let in
+OTHER_NAME = (
+    "This page does not answer to that host name. If a proxy serves it under the name, set LETHE_NAMES."
+)
+OTHER_PAGE = "Another page may not ask this one for anything."
+NO_DOOR = "There is nothing to ask for here."
+TOO_LARGE = "That is more than may be sent at once."
+
 # 3 What happened
 HAPPENED = "3  What happened"
 ALL_GONE = "{gone} of {known} known facts {are} gone."

@@ -1,0 +1,153 @@
+"""app.py itself: killed in mid-run, and started again on the same folder, this time with settings."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_browser import FLAGS, WAIT, Visitor
+from ui_help import FACTS, PATIENCE, until
+
+from unlearning.facts.examples import examples
+from unlearning.runs.files import write_json
+from unlearning.runs.log import RunLog
+from unlearning.ui import words
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+MIXED = next(e.text for e in examples() if e.name == "mixed-25")
+LOGIN = ("ann", "so:secret")
+OLD, YOUNG = "O" * 22, "Y" * 22
+
+
+class Server:
+    """app.py in a process of its own, ready to be asked. What it writes is in `log`."""
+
+    def __init__(self, port: int, runs: Path, log: Path, **settings: str):
+        self.port, self.url = port, f"http://127.0.0.1:{port}/"
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("LETHE_HOST", "GRADIO_SERVER"))}
+        env |= {"LETHE_PORT": str(port), "LETHE_RUNS": str(runs), **settings}
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "app.py"], cwd=ROOT, env=env, stdout=out, stderr=out
+            )
+        assert until(lambda: self.process.poll() is not None or self.get("/") is not None)
+        assert self.process.poll() is None, log.read_text()
+
+    def get(self, path: str, **headers: str) -> tuple[int, bytes] | None:
+        """Status and body of the answer; None when nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except ConnectionError:
+            return None
+        finally:
+            connection.close()
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+class Returning(Visitor):
+    """A visitor who closes the page and comes back in another: the browser's storage is the same."""
+
+    def open_again(self, url: str) -> None:
+        context = self.page.context
+        self.page.close()
+        self.page = context.new_page()
+        self.page.set_default_timeout(WAIT)
+        self.page.goto(url)
+        self.ready()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """What befell: the browser's page, the killed run's log and what it told in time, the second server."""
+    from playwright.sync_api import sync_playwright
+
+    folder = tmp_path_factory.mktemp("restart")
+    runs = folder / "runs"
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    first = Server(port, runs, folder / "first.log")
+    second = None
+    try:
+        with sync_playwright() as p:
+            browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS, timeout=WAIT)
+            visitor = Returning(browser, first.url)
+            visitor.wash(MIXED)
+            assert until(lambda: runs.is_dir() and any(runs.iterdir()))
+            log = RunLog(next(runs.iterdir()))
+            assert until(lambda: any(event.get("name") == "targets" for event in log.read()))
+            before = log.read()
+            first.kill()
+            for name, hours in ((OLD, 2), (YOUNG, 0.5)):
+                (runs / name).mkdir()
+                write_json(runs / name / "state.json", {"state": "done", "pid": 1, "mark": ""})
+                for path in (runs / name / "state.json", runs / name):
+                    os.utime(path, (time.time() - 3600 * hours,) * 2)
+            settings = {"LETHE_LOGIN": ":".join(LOGIN), "LETHE_QUEUE": "1", "LETHE_KEEP_HOURS": "1"}
+            second = Server(port, runs, folder / "second.log", LETHE_NAMES="lethe.example", **settings)
+            yield visitor, log, before, second
+            browser.close()
+    finally:
+        for server in filter(None, (first, second)):
+            server.kill()
+
+
+def test_a_killed_run_is_lost_and_the_page_says_so_and_washes_again(story):
+    visitor, log, before, server = story
+    assert log.state() == "lost"
+    assert log.read()[: len(before)] == before and before[-1]["n"] == len(before) - 1
+    form = dict(zip(("username", "password"), LOGIN, strict=True))
+    assert visitor.page.context.request.post(f"{server.url}login", form=form).ok
+    visitor.open_again(server.url)
+    assert visitor.wait_for_status("^The program ended") == words.LOST
+    assert visitor.page.input_value("#facts textarea").strip() == MIXED.strip()
+    visitor.expect(visitor.page.locator("#happened")).to_be_hidden()
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    visitor.column("answers", "after", 3)
+
+
+def test_nothing_is_shown_before_the_login(story):
+    server = story[-1]
+    for path in ("/config", "/gradio_api/info", f"/gradio_api/file={story[1].folder}/events.jsonl"):
+        status, body = server.get(path)
+        assert status == 401 and b"France" not in body
+    page = server.get("/")[1].decode()
+    assert "auth_required" in page and "lethe-llama" not in page
+
+
+def test_runs_older_than_the_hours_said_are_gone_and_younger_ones_are_not(story):
+    assert not (story[1].folder.parent / OLD).exists()
+    assert (story[1].folder.parent / YOUNG).exists()
+
+
+def test_more_washes_than_may_wait_are_asked_to_come_back(story):
+    from gradio_client import Client
+
+    client = Client(story[-1].url, auth=LOGIN, verbose=False)
+    jobs = []
+    for state in ("running", "queued"):
+        jobs.append(client.submit(MIXED, api_name="/wash"))
+        assert until(lambda state=state: any(told["state"] == state for told in jobs[-1].outputs()))
+    with pytest.raises(Exception, match="Sorry, 1 runs are waiting already"):
+        client.predict(MIXED, api_name="/wash")
+    for job in reversed(jobs):
+        job.cancel()
+
+
+def test_it_answers_to_the_name_that_was_said_and_to_no_other(story):
+    assert story[-1].get("/", Host="lethe.example")[0] == 200
+    assert story[-1].get("/", Host="elsewhere.example")[0] == 421
