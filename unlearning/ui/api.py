@@ -13,6 +13,8 @@ from .preview import Preview, asked, read
 from .state import NoModel, Shared
 from .wash import begin, chosen
 
+FOLLOW = "follow"  # the queue's name for all that follow a run, pages and programs
+
 
 def add(shared: Shared, on_model: dict, followers: int) -> None:
     """Put the three into the page that is being built. `model` is "" for the default."""
@@ -67,7 +69,7 @@ def add(shared: Shared, on_model: dict, followers: int) -> None:
     model_events = {k: v for k, v in on_model.items() if k != "api_visibility"}
     gr.api(preview, api_name="preview", **model_events)
     gr.api(ask, api_name="ask", **model_events)
-    gr.api(wash, api_name="wash", concurrency_limit=followers)
+    gr.api(wash, api_name="wash", concurrency_id=FOLLOW, concurrency_limit=followers)
 
 
 def refusal(why: object) -> gr.Error:

@@ -8,15 +8,22 @@ import gradio as gr
 
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
-from . import api, ask, happened, inside, model, tradeoff, wash, what, within, words
+from . import api, ask, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
 from .preview import Preview, read
 from .state import Shared
 
-FOLLOWERS = 100  # pages that may follow a run at once; following is cheap and holds no thread
+FOLLOWERS = 240  # pages that may follow a run at once; following is cheap and holds no thread
+WAITING = 512  # events that may wait for their turn: 200 pages opened at once bring two each
 ON_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-FOLLOWING = {"concurrency_limit": FOLLOWERS, "show_progress": "hidden", "api_visibility": "private"}
+FOLLOWING = {
+    "concurrency_id": api.FOLLOW,
+    "concurrency_limit": FOLLOWERS,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+ABOUT = FOLLOWING | {"concurrency_id": "about", "concurrency_limit": 4}  # these hold a thread each
 KEY = "lethe-run"  # in the browser's storage: the last run's id and nothing else
 
 
@@ -129,6 +136,7 @@ def build(shared: Shared) -> gr.Blocks:
             "inputs": page.model.name,
             "outputs": [page.model.line, page.trace],
         }
-        page.model.name.change(**about, **FOLLOWING)
-        demo.load(**about, **FOLLOWING)
-    return demo.queue(max_size=32)
+        page.model.name.change(**about, **ABOUT)
+        demo.load(**about, **ABOUT)
+        sessions.forget_closed(demo)
+    return demo.queue(status_update_rate=1, max_size=WAITING)  # at each step it would be told to all who wait
