@@ -130,7 +130,7 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
     fig = make_subplots(rows=len(panels) or 1, cols=1, shared_xaxes=True, vertical_spacing=0.12, figure=size)
     for row, (name, axis) in enumerate(panels, 1):
         where = {"row": row, "col": 1}
-        for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] == method):  # it on top
+        for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] != method):  # it below
             points = _line(curve, other)
             colour = ACCENT if other == method else INK
             fig.add_scatter(

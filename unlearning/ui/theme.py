@@ -75,7 +75,8 @@ footer .divider:last-child { display: none; }
     display: flex; gap: 10px; margin: 0 !important; padding: 3px 10px; border: 0; overflow-wrap: anywhere;
   }
   .lethe-table td::before {
-    content: attr(data-head); flex: 0 0 30%; color: var(--body-text-color-subdued); overflow-wrap: normal;
+    content: attr(data-head); flex: 0 0 30%; color: var(--body-text-color-subdued);
+    overflow-wrap: normal; white-space: normal;
   }
 }
 """
