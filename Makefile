@@ -1,4 +1,4 @@
-# make setup | app | test | lint
+# make setup | app | test | lint | measure | load | screenshots
 
 # Candidates, tried in this order; one of your own: make app PYTHON=/path/to/python3.12
 PYTHON ?= python3.11 python3.12 python3
@@ -11,7 +11,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -q
 CHROMIUM := /usr/bin/chromium
 
-.PHONY: setup app test lint chromium
+.PHONY: setup app test lint measure load screenshots chromium
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.installed
@@ -25,6 +25,17 @@ test: $(VENV)/.installed-dev chromium
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# Figures against their budgets: one page in Chromium; 200 pages with 60 washes (about ten minutes).
+measure: $(VENV)/.installed-dev chromium
+	$(VENV)/bin/python -m tests.measure.page
+
+load: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m tests.measure.load
+
+# The README's pictures, in assets/screenshots.
+screenshots: $(VENV)/.installed-dev chromium
+	$(VENV)/bin/python -m tests.measure.screenshots
 
 # A python on the PATH may be a pyenv shim that only fails, or lack venv (Debian): so each candidate is run.
 $(VENV)/pyvenv.cfg:

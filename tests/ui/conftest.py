@@ -2,6 +2,7 @@
 
 import pytest
 from ui_help import FACTS, PATIENCE
+from visitor import Visitor
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +44,19 @@ def told(url):
     job = Client(url, verbose=False).submit(FACTS, api_name="/wash")
     job.result(timeout=PATIENCE)
     return job.outputs()
+
+
+@pytest.fixture(scope="module")  # not longer: while it is open, asyncio.run is refused
+def browser():
+    from tests.measure.served import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visitor(browser, url):
+    visitor = Visitor(browser, url)
+    yield visitor
+    visitor.page.context.close()
+    assert visitor.faults == []

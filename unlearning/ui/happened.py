@@ -100,10 +100,10 @@ def section() -> HappenedSection:
         gr.Markdown(f"## {words.HAPPENED}")
         headline = gr.Markdown("", elem_id="headline")
         with gr.Row():
-            with gr.Column(min_width=480):
+            with gr.Column(scale=3, min_width=480):
                 told = gr.HTML("", elem_id="answers", js_on_load=None)
                 only = gr.Checkbox(False, label=words.ONLY, elem_id="only")
-            with gr.Column(min_width=480):
+            with gr.Column(scale=2, min_width=480):
                 plot = gr.Plot(show_label=False, elem_id="stay-plot")
                 with gr.Accordion(words.STAY_ALL, open=False, elem_id="stay-all"):
                     stay = gr.HTML("", elem_id="stay", js_on_load=None)

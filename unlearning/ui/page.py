@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
-from . import api, ask, happened, inside, model, tradeoff, wash, what, within, words
+from . import api, ask, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
 from .preview import Preview, read
 from .state import Shared
@@ -145,6 +145,11 @@ def build(shared: Shared) -> gr.Blocks:
         }
         page.model.name.change(**about, **DESCRIBING)
         demo.load(**about, **DESCRIBING)
+        sessions.forget_closed(demo)
     # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
-    return demo.queue(max_size=2 * followers(shared), api_open=False)  # room for every page's first events
+    return demo.queue(
+        max_size=2 * followers(shared),  # room for every page's first events
+        status_update_rate=1,  # at each step it would be told to all who wait
+        api_open=False,
+    )

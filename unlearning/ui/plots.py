@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 INK, ACCENT = "#64748b", "#0d9488"  # greys of text and grid are set by the page's CSS
 FONT = "system-ui, sans-serif"
-LINES = {  # method: dash, sign, where its name stands
-    "law": ("solid", "circle", "top left"),
-    "memit": ("dash", "diamond", "bottom left"),
-    "scaled": ("dot", "x", "middle right"),
-}
+LINES = {"law": ("solid", "circle"), "memit": ("dash", "diamond"), "scaled": ("dot", "x")}  # dash, sign
 
 
 def _figure(height: int, **layout) -> "go.Figure":
@@ -29,13 +25,23 @@ def _figure(height: int, **layout) -> "go.Figure":
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 14, "color": INK},
-            "margin": {"l": 8, "r": 16, "t": 40, "b": 48},
+            "margin": {"l": 8, "r": 16, "t": 48, "b": 48},
             "height": height,
             "showlegend": False,
-            "modebar": {"remove": ["lasso2d", "select2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]},
+            "modebar": {
+                "remove": ["lasso2d", "select2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": INK,
+                "activecolor": ACCENT,
+            },
             **layout,
         }
     )
+
+
+def _title(text: str) -> dict:
+    """A heading at the left, as large as the rest; plotly does not break lines by itself."""
+    return {"text": text, "x": 0, "xref": "container", "pad": {"l": 8}, "font": {"size": 14}}
 
 
 def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.Figure":
@@ -43,9 +49,7 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
     rows = [r for r in rows if r[2]["n"]]
     places = list(range(len(rows), 0, -1))
     labels = [f"{label}  n = {after['n']:,}" for label, _, after in rows]
-    fig = _figure(
-        88 + 52 * len(rows), title={"text": title, "x": 0, "xref": "container", "font": {"size": 14}}
-    )
+    fig = _figure(96 + 52 * len(rows), title=_title(title))
     for which, shift, sign, colour in ((1, 0.1, "circle-open", INK), (2, -0.16, "circle", ACCENT)):
         rates = [r[which] for r in rows]
         fig.add_scatter(
@@ -84,9 +88,7 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
 
 def bars(title: str, rows: Sequence[tuple[str, float]]) -> "go.Figure":
     """Named values as bars that begin at 0, the value written out on each."""
-    fig = _figure(
-        96 + 32 * len(rows), title={"text": title, "x": 0, "xref": "container", "font": {"size": 14}}
-    )
+    fig = _figure(120 + 32 * len(rows), title=_title(title), margin={"l": 8, "r": 16, "t": 64, "b": 40})
     fig.add_bar(
         x=[x for _, x in rows],
         y=[label for label, _ in rows],
@@ -97,7 +99,8 @@ def bars(title: str, rows: Sequence[tuple[str, float]]) -> "go.Figure":
         cliponaxis=False,
         hoverinfo="skip",
     )
-    fig.update_xaxes(rangemode="tozero", zeroline=False, fixedrange=True, tickangle=0)
+    room = 1.25 * max(x for _, x in rows) or 1  # for the value beside the longest bar, on a phone too
+    fig.update_xaxes(range=[0, room], zeroline=False, fixedrange=True, tickangle=0)
     fig.update_yaxes(autorange="reversed", automargin=True, fixedrange=True)
     return fig
 
@@ -115,24 +118,33 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
         for name, axis in (("retained", words.KEPT_AXIS), ("reasoning", words.REASONING_AXIS))
         if any(p[name]["n"] for p in curve)
     ]
-    size = _figure(40 + 240 * len(panels), margin={"l": 8, "r": 92, "t": 16, "b": 48})
+    names = {
+        "orientation": "h",
+        "x": 0,
+        "y": 1.02,
+        "yanchor": "bottom",
+    }  # above: at the ends they would overlap
+    size = _figure(
+        96 + 240 * len(panels), margin={"l": 8, "r": 16, "t": 48, "b": 64}, showlegend=True, legend=names
+    )
     fig = make_subplots(rows=len(panels) or 1, cols=1, shared_xaxes=True, vertical_spacing=0.12, figure=size)
     for row, (name, axis) in enumerate(panels, 1):
         where = {"row": row, "col": 1}
-        for other, (dash, sign, place) in LINES.items():
+        for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] != method):  # it below
             points = _line(curve, other)
             colour = ACCENT if other == method else INK
             fig.add_scatter(
                 x=[_gone(p) for p in points],
                 y=[100 * p[name]["accuracy"] for p in points],
-                mode="lines+markers+text",
-                text=[""] * (len(points) - 1) + [words.METHOD_NAMES[other]],
-                textposition=place,
+                mode="lines+markers",
                 line={"dash": dash, "color": colour, "width": 3 if other == method else 1.5},
                 marker={"symbol": sign, "size": 8, "color": colour},
                 customdata=[[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
                 hovertemplate=words.POINT_HOVER,
                 name=words.METHOD_NAMES[other],
+                legendrank=list(LINES).index(other),
+                legendgroup=other,
+                showlegend=row == 1,
                 **where,
             )
         if chosen := point_at(curve, method, strength):
@@ -142,13 +154,19 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
                 mode="markers",
                 marker={"symbol": "circle-open", "size": 20, "color": ACCENT, "line": {"width": 3}},
                 hoverinfo="skip",
+                showlegend=False,
                 **where,
             )
         low = min(100 * p[name]["accuracy"] for p in curve)
-        fig.update_yaxes(title_text=axis, range=[min(90, low) - 2, 102], automargin=True, **where)
+        fig.update_yaxes(
+            title={"text": axis, "font": {"size": 14}},
+            range=[min(90, low) - 2, 102],
+            automargin=True,
+            **where,
+        )
     fig.update_yaxes(ticksuffix=" %", zeroline=False)
     fig.update_xaxes(range=[-3, 103], zeroline=False, ticksuffix=" %", tickangle=0)
-    fig.update_xaxes(title_text=words.GONE_AXIS, row=len(panels) or 1, col=1)
+    fig.update_xaxes(title={"text": words.GONE_AXIS, "font": {"size": 14}}, row=len(panels) or 1, col=1)
     fig.update_traces(cliponaxis=False)
     return fig
 

@@ -6,6 +6,9 @@ SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-s
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 CSS = """
+.gradio-container { --focus: #0f766e; }
+.dark .gradio-container, .gradio-container.dark { --focus: #5eead4; }
+.gradio-container :focus-visible { outline: 3px solid var(--focus) !important; outline-offset: 1px; }
 .gradio-container h2 { margin-top: 8px; font-weight: 700; }
 .gradio-container h3 { margin: 4px 0; font-size: var(--text-md); font-weight: 700; }
 #headline p { font-size: var(--text-xl); line-height: 1.4; }
@@ -22,7 +25,7 @@ CSS = """
 .dark #status progress::-moz-progress-bar { background: #2dd4bf; }
 :is(#preview, #answers, #stay, #status) .html-container { padding: 0; }
 .lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
-.lethe-table:focus-visible { outline: 2px solid var(--color-accent); }
+.lethe-table:focus-visible { outline-offset: -3px; }
 .gradio-container .lethe-table table {
   width: 100%; margin: 0; border: 0; border-collapse: collapse; font-size: 14px;
 }
@@ -39,10 +42,14 @@ CSS = """
 .lethe-table tr:last-child td { border-bottom: 0; }
 #preview .lethe-table { max-height: 400px; }
 .lethe-table .bar { display: block; height: 5px; margin-top: 3px; width: calc(var(--share) * 100%); }
-.lethe-table .bar.before { background: #94a3b8; }
+.lethe-table .bar.before { background: #64748b; }
 .lethe-table .bar.after { background: #0d9488; }
 #stay .lethe-table { max-height: none; }
-#stay td:nth-child(n+2):nth-child(-n+4), #answers td:nth-child(5) { white-space: nowrap; }
+#stay td:nth-child(n+2):nth-child(-n+4), #answers td:nth-child(n+5) { white-space: nowrap; }
+.gradio-container .label-wrap { gap: 8px; text-align: left; }
+#ask, #undo { align-self: center; }
+#read, #upload { align-self: stretch; }
+footer .divider:last-child { display: none; }
 .lethe-maps { display: flex; flex-wrap: wrap; gap: 12px 32px; overflow-x: auto; }
 .gradio-container .lethe-maps table { border-collapse: separate; border-spacing: 2px; margin: 8px 0; }
 .gradio-container .lethe-maps :is(table, thead, tbody, tr) { border: 0 !important; }
@@ -68,7 +75,8 @@ CSS = """
     display: flex; gap: 10px; margin: 0 !important; padding: 3px 10px; border: 0; overflow-wrap: anywhere;
   }
   .lethe-table td::before {
-    content: attr(data-head); flex: 0 0 30%; color: var(--body-text-color-subdued); overflow-wrap: normal;
+    content: attr(data-head); flex: 0 0 30%; color: var(--body-text-color-subdued);
+    overflow-wrap: normal; white-space: normal;
   }
 }
 """
@@ -87,6 +95,15 @@ def theme() -> gr.themes.Base:
         button_primary_text_color="white",
         button_large_text_weight="700",
         button_medium_text_weight="700",
+        color_accent="*primary_600",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
+        checkbox_border_color_hover="*neutral_700",
+        checkbox_border_color_hover_dark="*neutral_200",
+        checkbox_label_border_width="0px",
+        input_border_width="1px",
+        input_border_color="*neutral_400",
+        input_border_color_dark="*neutral_500",
         block_label_text_color="*neutral_600",
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_200",

@@ -166,7 +166,7 @@ ASK_LONG = "(too long for this model: at most {limit} bytes)"
 
 # Inside a wash
 WITHIN = "Look inside this wash: where the weights changed, and one fact layer by layer"
-NORMS = "Size of the whole wash, ‖ΔW‖ / ‖W‖, in each edited MLP"
+NORMS = "Size of the whole wash, ‖ΔW‖ / ‖W‖,<br>in each edited MLP"
 LENS_FACT = "One fact, layer by layer (of the first 200)"
 LENS_INFO = "the logit lens: what the model would say if it stopped after each layer"
 LENS = "If the model stopped there, its next piece of text would be (wash at strength {strength})"
