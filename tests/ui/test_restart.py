@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from test_browser import FLAGS, WAIT, Visitor
 from ui_help import FACTS, PATIENCE, until
+from visitor import WAIT, Visitor
 
+from tests.measure.served import chromium
 from unlearning.facts.examples import examples
 from unlearning.runs.files import write_json
 from unlearning.runs.log import RunLog
@@ -72,8 +73,6 @@ class Returning(Visitor):
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
     """What befell: the browser's page, the killed run's log and what it told in time, the second server."""
-    from playwright.sync_api import sync_playwright
-
     folder = tmp_path_factory.mktemp("restart")
     runs = folder / "runs"
     with socket.socket() as s:
@@ -82,8 +81,7 @@ def story(tmp_path_factory):
     first = Server(port, runs, folder / "first.log")
     second = None
     try:
-        with sync_playwright() as p:
-            browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS, timeout=WAIT)
+        with chromium() as browser:
             visitor = Returning(browser, first.url)
             visitor.wash(MIXED)
             assert until(lambda: runs.is_dir() and any(runs.iterdir()))
@@ -99,7 +97,6 @@ def story(tmp_path_factory):
             settings = {"LETHE_LOGIN": ":".join(LOGIN), "LETHE_QUEUE": "1", "LETHE_KEEP_HOURS": "1"}
             second = Server(port, runs, folder / "second.log", LETHE_NAMES="lethe.example", **settings)
             yield visitor, log, before, second
-            browser.close()
     finally:
         for server in filter(None, (first, second)):
             server.kill()
