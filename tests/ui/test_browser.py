@@ -71,6 +71,33 @@ def test_the_slider_moves_the_point_and_asks_again(visitor):
     assert taken.value.suggested_filename == "answers-0.5.csv"
 
 
+def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):
+    first, second = "The capital of Japan is", "The capital of France is"
+    box = visitor.page.locator("#on-top")
+    visitor.expect(box).to_be_hidden()
+    visitor.wash("Japan | capital | Tokyo")
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    box.locator("input").check()
+    visitor.wash("France | capital | Paris")
+    visitor.wait_for_status(r"^Starting|ask")
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    (after,) = visitor.column("answers", "after", 1)
+    below = visitor.page.locator("#below input")
+    visitor.expect(below).to_be_checked()
+    visitor.expect(visitor.page.locator("#below")).to_contain_text(first)
+    visitor.ask(first)
+    visitor.page.wait_for_function("document.querySelector('#before textarea').value === 'Tokyo.'")
+    assert "Tokyo" not in visitor.page.input_value("#after textarea")
+    below.uncheck()
+    visitor.wait_for_answers("Tokyo.", "Tokyo.")
+    visitor.ask(second)
+    visitor.page.wait_for_function("document.querySelector('#before textarea').value === 'Paris.'")
+    assert "Paris" not in visitor.page.input_value("#after textarea")
+    visitor.reload()
+    visitor.expect(below).to_be_checked()
+    assert visitor.column("answers", "after", 1) == [after]
+
+
 def test_one_fact_layer_by_layer_before_and_after(visitor, shared):
     visitor.wash(FACTS)
     visitor.wait_for_status(r"^Done in [\d.]+ s\.")

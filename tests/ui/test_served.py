@@ -15,8 +15,9 @@ from unlearning.models.delta import applied, load_delta
 from unlearning.models.text import greedy
 from unlearning.probes.knowledge import ask, knows
 from unlearning.runs.wash import ANSWERS, DELTA, RECORD
+from unlearning.ui.ask import both
 from unlearning.ui.follow import look
-from unlearning.ui.tradeoff import asked_at
+from unlearning.ui.tradeoff import asked_at, choices, off
 
 
 def example(name: str) -> str:
@@ -173,3 +174,59 @@ def test_the_other_visitor_never_meets_the_edit(url, shared, told):
 def test_a_run_that_is_none_is_no_path(client):
     for id in ("../../etc", "x" * 22, ""):
         assert client.predict(PROMPT, id, api_name="/ask")["after"] == "(no wash yet)"
+
+
+@pytest.fixture(scope="module")
+def on_top(url, told):
+    """A finished wash on top of `told`: what its stream told last."""
+    from gradio_client import Client
+
+    text = "Germany | capital | Berlin\n" + FACTS
+    job = Client(url, verbose=False).submit(text, on=told[-1]["run"], api_name="/wash")
+    job.result(timeout=PATIENCE)
+    return job.outputs()[-1]
+
+
+def test_a_wash_on_top_begins_where_the_one_below_ended(told, on_top, shared):
+    """What is gone already is not known any more; "before" is the model with the wash below on."""
+    still = [r for r in told[-1]["answers"] if not r["gone"]]
+    before = {r["prompt"]: r["before"] for r in on_top["answers"]}
+    assert len(before) == 1 + len(still) < 4
+    assert before.items() >= {r["prompt"]: r["after"] for r in still}.items()
+    lm = shared.lm(shared.names[0])
+    below, own = shared.deltas(on_top["run"], lm)
+    rows = on_top["answers"]
+    with applied(lm, below):
+        assert greedy(lm.model, lm.tokenizer, [r["prompt"] for r in rows]) == [r["before"] for r in rows]
+    with applied(lm, load_delta(shared.runner.folder(on_top["run"]) / DELTA, lm)):  # the whole change
+        assert greedy(lm.model, lm.tokenizer, [r["prompt"] for r in rows]) == [r["after"] for r in rows]
+        assert greedy(lm.model, lm.tokenizer, [PROMPT]) != ["Paris"]
+    assert own.about["on"] == [below.digest]
+
+
+def test_each_wash_of_the_list_can_be_taken_back(told, on_top, shared):
+    id, below = on_top["run"], told[-1]["run"]
+    assert [run for _, run in choices(shared, id)] == [below] and not choices(shared, below)
+    assert off(shared, id, []) == [below] and off(shared, id, [below]) == []
+    lm, name, germany = shared.lm(shared.names[0]), shared.names[0], "The capital of Germany is"
+    base = both(shared, PROMPT, name, "")[0], both(shared, germany, name, "")[0]
+    assert both(shared, PROMPT, name, id)[1] != base[0] and both(shared, germany, name, id)[1] != base[1]
+    assert both(shared, germany, name, id, 0.0)[1] == base[1]
+    assert both(shared, PROMPT, name, id, 0.0)[1] == both(shared, PROMPT, name, below)[1] != base[0]
+    assert both(shared, PROMPT, name, id, 0.0, [below])[1] == base[0]
+    with lm.lock:
+        unwashed = weights(lm)
+    rows, file, csv_file = asked_at(shared, id, 1.0, [below])
+    alone = load_delta(file, lm)
+    assert all((alone.changes[k] == v).all() for k, v in shared.delta(id, lm).changes.items())
+    assert "without1" in file.name and "without1" in csv_file.name and rows != on_top["answers"]
+    assert weights(lm) == unwashed
+
+
+def test_on_top_of_nothing_or_of_another_models_wash_is_refused(client, told, shared):
+    for on, model, said in (
+        ("x" * 22, "", "no finished wash"),
+        (told[-1]["run"], shared.names[1], "made on"),
+    ):
+        with pytest.raises(Exception, match=said):
+            client.predict(FACTS, on=on, model=model, api_name="/wash")

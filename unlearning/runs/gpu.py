@@ -3,8 +3,9 @@
 There the process that serves the page has no GPU. What is quick (reading a list, asking both, the lens,
 another strength) runs in it, on a copy of the model on the CPU: nobody waits for a GPU or pays for one.
 A wash with all its probes is one lent call: a forked worker runs it, on a model that it loads for itself.
-Facts, settings and paths go in and events come out, pickled; the change itself goes through the run's
-folder, so no tensor crosses. Everywhere else none of this is used, and `spaces` is not imported.
+Facts, settings, paths and the deltas below go in and events come out, pickled; the change itself goes
+through the run's folder, so no tensor of a GPU crosses. Everywhere else none of this is used, and `spaces`
+is not imported.
 
 This has not met the real ZeroGPU yet: tests/runs/test_gpu.py runs it with a stand-in for `spaces`.
 """
@@ -29,6 +30,7 @@ from .wash import wash_job
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
     from ..law.settings import Settings
+    from ..models.delta import Delta
     from ..models.loading import LM
 
 logger = logging.getLogger(__name__)
@@ -71,11 +73,16 @@ def caller() -> Any:
 
 
 def there(
-    name: str, facts: Sequence[Fact], settings: "Settings", folder: Path, sizes: "Sizes | None"
+    name: str,
+    facts: Sequence[Fact],
+    settings: "Settings",
+    folder: Path,
+    sizes: "Sizes | None",
+    on: Sequence["Delta"],
 ) -> Iterator[Event | Failed]:
     """What the worker does: `wash_job` on its own model. `Done` comes without its result, see `folder`."""
     try:
-        with closing(wash_job(_loaded(name), facts, settings, folder, sizes)) as events:
+        with closing(wash_job(_loaded(name), facts, settings, folder, sizes, on)) as events:
             for event in events:
                 yield Done(None, event.summary) if isinstance(event, Done) else event
         return
@@ -106,6 +113,7 @@ def wash_on_gpu(
     settings: "Settings",
     folder: Path,
     sizes: "Sizes | None" = None,
+    on: Sequence["Delta"] = (),
 ) -> Iterator[Event]:
     """`wash_job` in a lent call, charged to `asker`, see `caller`. Closing it ends it at its next event.
 
@@ -116,7 +124,7 @@ def wash_on_gpu(
 
     LocalContext.request.set(asker)  # of this thread alone, which runs one wash at a time
     try:
-        with closing(_there(name, list(facts), settings, Path(folder), sizes)) as events:
+        with closing(_there(name, list(facts), settings, Path(folder), sizes, list(on))) as events:
             for event in events:
                 if isinstance(event, Failed):
                     raise FailedThere(event.text)

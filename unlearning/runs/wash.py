@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..models.loading import LM
 
 ANSWERS, RECORD, DELTA = "answers.csv", "run.json", "delta.safetensors"
+OWN = "own.safetensors"  # of a wash on top of others, its own part of the delta
 PACKAGE = Path(__file__).resolve().parents[1]
 
 logger = logging.getLogger(__name__)
@@ -38,14 +39,15 @@ def wash_job(
 ) -> Iterator[Event]:
     """The events of `wash_and_probe`; `folder` gets answers.csv, delta.safetensors and run.json on the way.
 
-    `on`: deltas of earlier washes that this one is done on top of; "before" is then the model with them on,
-    and the delta is what comes on top of them. Delta and record are there before `Done` is yielded.
+    `on`: deltas of earlier washes that this one is done on top of; "before" is then the model with them on.
+    `Done` brings what this wash adds to them, own.safetensors holds the same, and delta.safetensors the sum:
+    the whole change of the base model. They and the record are there before `Done` is yielded.
     Raises `Unwashable` with the engine's own words where it refuses its input, `NoRoom` with what would fit
     where memory runs out, `OSError` where the folder cannot be written.
     """
     from ..law.experiment import wash_and_probe
     from ..law.statistics import AfterWash, statistics
-    from ..models.delta import Delta, edited
+    from ..models.delta import Delta, edited, total
 
     folder, phase, n = Path(folder), "known", len(facts)
     watch(lm)
@@ -67,7 +69,9 @@ def wash_job(
                     about = event.result.about | {"model_hash": lm.hash, "on": [d.digest for d in on]}
                     result = Delta(event.result.changes, lm.hash, about)
                     event = Done(result, event.summary | {"config": about})
-                    save_delta(event.result, folder / DELTA)
+                    if on:
+                        save_delta(result, folder / OWN)
+                    save_delta(total([*on, result], about), folder / DELTA)
                     write_json(folder / RECORD, {"versions": versions(), **event.summary})
                 yield event
         return

@@ -7,10 +7,12 @@ from dataclasses import asdict
 import gradio as gr
 
 from ..facts.read import UnreadableFile
+from . import words
 from .ask import both
 from .follow import View, follow
 from .preview import Preview, asked, read
 from .state import NoModel, Shared
+from .tradeoff import washes_on
 from .wash import begin, chosen
 
 NAMES = ("preview", "ask", "wash")
@@ -36,14 +38,22 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
         model: str = "",
         position: str = "",
         layers: str = "",
+        on: str = "",
     ) -> AsyncIterator[dict]:
-        """Wash facts: yields how far the run is; the last has answers and record. Cancelling stops it."""
+        """Wash facts: yields how far the run is; the last has answers and record. Cancelling stops it.
+
+        `on`: the run of an earlier wash, done with `model` too, that this one is done on top of.
+        """
         preview = await asyncio.to_thread(understood, text, model)
         try:
             choices = chosen(scope, method, target, seed, position, layers, strength)
         except ValueError as error:
             raise refusal(error) from error
-        id, why = await asyncio.to_thread(begin, shared, preview, model or shared.names[0], text, choices)
+        below = washes_on(shared, on) if on else []
+        if on and not below:
+            raise refusal(words.NO_WASH_BELOW)
+        name = model or shared.names[0]
+        id, why = await asyncio.to_thread(begin, shared, preview, name, text, choices, below)
         if id is None:
             raise refusal(why)
         try:

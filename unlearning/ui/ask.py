@@ -1,5 +1,6 @@
 """Ask both: any text, continued by the base model and by the visitor's washed one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -9,6 +10,7 @@ from ..runs.job import UnknownRun
 from . import words
 from .preview import MARGIN, positions
 from .state import Shared
+from .tradeoff import off
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,18 @@ def section() -> AskSection:
     return AskSection(prompt, button, before, after)
 
 
-def both(shared: Shared, prompt: str, model: str, run: str, strength: float | None = None) -> tuple[str, str]:
-    """What the base model says, and what it says with the run's delta on, so strong (or why there is none).
+def both(
+    shared: Shared,
+    prompt: str,
+    model: str,
+    run: str,
+    strength: float | None = None,
+    off: Sequence[str] = (),
+) -> tuple[str, str]:
+    """What the base model says, and what it says with the run's wash on, so strong (or why there is none).
 
-    The delta is on only for this one answer, under the model's lock. Raises `NoModel`.
+    On are the washes below it too, but those in `off`; all of it is on only for this one answer, under the
+    model's lock. Raises `NoModel`.
     """
     from ..models.delta import applied
 
@@ -58,25 +68,25 @@ def both(shared: Shared, prompt: str, model: str, run: str, strength: float | No
         note = words.ASK_LONG.format(limit=limit)
         return note, note
     lm = shared.lm(model)
-    delta, note = _delta(shared, lm, run, strength)
+    deltas, note = _deltas(shared, lm, run, strength, off)
     with lm.lock:
         before = _say(lm, prompt)
-        if delta is None:
+        if not deltas:
             return before, note
-        with applied(lm, delta):
+        with applied(lm, *deltas):
             return before, _say(lm, prompt)
 
 
-def _delta(shared: Shared, lm, run: str, strength: float | None):
-    """The run's delta for this very model, or None and a note."""
+def _deltas(shared: Shared, lm, run: str, strength: float | None, off: Sequence[str]):
+    """What is on with the run, for this very model; or nothing and a note."""
     try:
         if not run or shared.runner.state(run) != "done":
-            return None, words.NOT_WASHED
-        return shared.delta(run, lm, strength), ""
+            return [], words.NOT_WASHED
+        return shared.deltas(run, lm, strength, off), ""
     except UnknownRun:
-        return None, words.NOT_WASHED
+        return [], words.NOT_WASHED
     except BadDelta:
-        return None, words.OTHER_MODEL.format(model=shared.config(run).get("model", "?"))
+        return [], words.OTHER_MODEL.format(model=shared.config(run).get("model", "?"))
 
 
 def _say(lm, prompt: str) -> str:
@@ -86,17 +96,17 @@ def _say(lm, prompt: str) -> str:
 
 
 def wire(
-    shared: Shared, ask: AskSection, model: gr.Dropdown, run, strength, moved: list, on_model: dict
+    shared: Shared, ask: AskSection, model: gr.Dropdown, run, strength, below, moved: list, on_model: dict
 ) -> None:
     """The button and Enter ask; what stands in the box is asked again after each event in `moved`."""
 
-    def answer(prompt: str, name: str, id: str, much: float | None):
-        return both(shared, prompt, name, id, much) if prompt.strip() else ("", "")
+    def answer(prompt: str, name: str, id: str, much: float | None, on: list[str]):
+        return both(shared, prompt, name, id, much, off(shared, id, on)) if prompt.strip() else ("", "")
 
     for start in (ask.button.click, ask.prompt.submit, *(event.then for event in moved)):
         start(
             answer,
-            [ask.prompt, model, run, strength],
+            [ask.prompt, model, run, strength, below],
             [ask.before, ask.after],
             show_progress="minimal",
             **on_model,

@@ -47,8 +47,21 @@ class Page:
         own = [self.run, self.model.name, self.what.text]
         return own + [component for part in parts for component in part.outputs()]
 
-    async def start(self, text: str, name: str, *choices) -> AsyncIterator[dict]:
-        """Wash is pressed: read again what is in the box, queue the run, follow it."""
+    async def start(
+        self,
+        text: str,
+        name: str,
+        run: str,
+        on_top: bool,
+        strength: float | None,
+        ticked: list[str],
+        *choices,
+    ) -> AsyncIterator[dict]:
+        """Wash is pressed: read again what is in the box, queue the run, follow it.
+
+        With `on_top` it is done on top of what is on: the last `run`, so strong, and of those below it the
+        `ticked`.
+        """
         try:
             preview = await asyncio.to_thread(read, text, name, *self.shared.limits)
             settings = wash.chosen(*choices)
@@ -58,7 +71,8 @@ class Page:
         except ValueError as error:
             yield self.wash.say(str(error))
             return
-        id, why = await asyncio.to_thread(wash.begin, self.shared, preview, name, text, settings)
+        on = tradeoff.washes_on(self.shared, run, strength, ticked) if on_top else []
+        id, why = await asyncio.to_thread(wash.begin, self.shared, preview, name, text, settings, on)
         if id is None:
             yield self.what.show(preview) | self.wash.say(why)
             return
@@ -97,11 +111,18 @@ class Page:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":
                 updates |= self.happened.take(self.shared.runner.folder(id))
-                updates |= self.trade_off.show(view.summary) | self.within.show(view)
+                updates |= self.trade_off.show(view.summary, self.below(id)) | self.within.show(view)
             elif view.ended:
                 updates |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
             yield updates
             shown = view
+
+    def below(self, id: str) -> list[tuple[str, str]]:
+        """The list of washes below a run, or none where one of them is gone."""
+        try:
+            return tradeoff.choices(self.shared, id)
+        except tradeoff.GONE:
+            return []
 
     def stop(self, id: str):
         """Stop is pressed. The follower sees and says the rest."""
@@ -130,11 +151,12 @@ def build(shared: Shared) -> gr.Blocks:
         page = Page(shared)
         what.wire(shared, page.what, page.model.name, ON_MODEL)
         happened.wire(page.happened)
-        strength = page.trade_off.strength
+        strength, below = page.trade_off.strength, page.trade_off.below
         moved = tradeoff.wire(shared, page.trade_off, page.happened, page.run, ON_MODEL)
-        ask.wire(shared, page.ask, page.model.name, page.run, strength, moved, ON_MODEL)
-        within.wire(shared, page.within, page.run, strength, moved, ON_MODEL)
-        inputs = [page.what.text, page.model.name, *page.wash.settings()]
+        ask.wire(shared, page.ask, page.model.name, page.run, strength, below, moved, ON_MODEL)
+        within.wire(shared, page.within, page.run, strength, below, moved, ON_MODEL)
+        on = [page.run, page.wash.on_top, strength, below]
+        inputs = [page.what.text, page.model.name, *on, *page.wash.settings()]
         page.wash.wash.click(page.start, inputs, page.outputs(), cancels=moved, **following, **QUIET)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
         demo.load(page.attach, page.run, page.outputs(), **following, **QUIET)

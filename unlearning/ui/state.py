@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
@@ -13,7 +14,7 @@ from ..facts.fact import Fact
 from ..models.loading import bundled, check_device
 from ..runs.gpu import caller, on_zero_gpu, wash_on_gpu
 from ..runs.job import Runner
-from ..runs.wash import DELTA, RECORD, Unwashable, wash_job
+from ..runs.wash import DELTA, OWN, RECORD, Unwashable, wash_job
 from .preview import MAX_BYTES, MAX_ROWS
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ..models.loading import LM
 
 KEEP_MODELS = 2
+
+Washes = Sequence[tuple[str, float]]  # a run's id and how strong it is on
 
 
 class NoModel(ValueError):
@@ -100,29 +103,33 @@ class Shared:
                 self._models.popitem(last=False)
             return self._models[name]
 
-    def wash(self, name: str, facts: list[Fact], chosen: dict[str, Any], text: str) -> str:
+    def wash(self, name: str, facts: list[Fact], chosen: dict[str, Any], text: str, on: Washes = ()) -> str:
         """Queue a wash and return its run's id. `chosen`: settings by name, as of `ui.wash.chosen`.
 
-        Raises ValueError for settings that cannot be, and `QueueFull`.
+        `on`: washes of the same model that it is done on top of.
+        Raises ValueError for settings that cannot be, `UnknownRun` for a wash that is gone, and `QueueFull`.
         """
         from ..law.settings import Settings, settings_for
 
         Settings(**chosen)  # refuses here, not in the worker
         asker = caller() if self.lent else None
+        for id, _ in on:  # kept as long as the one above
+            os.utime(self.runner.folder(id))
 
         def make():
             lm = self.lm(name)
             folder = self.runner.folder(known.result())
+            below = [self.delta(id, lm, strength) for id, strength in on]
             try:
                 settings = settings_for(lm, **chosen)
             except ValueError as error:  # of this model: a layer that it does not have
                 raise Unwashable(str(error)) from error
             if self.lent:
-                return wash_on_gpu(asker, name, facts, settings, folder, self.sizes)
-            return wash_job(lm, facts, settings, folder, self.sizes)
+                return wash_on_gpu(asker, name, facts, settings, folder, self.sizes, below)
+            return wash_job(lm, facts, settings, folder, self.sizes, below)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned
-        id = self.runner.submit({"model": name, "text": text, **chosen}, make)
+        id = self.runner.submit({"model": name, "text": text, "on": list(on), **chosen}, make)
         known.set_result(id)
         return id
 
@@ -135,7 +142,7 @@ class Shared:
         return json.loads((self.runner.folder(id) / RECORD).read_bytes())
 
     def delta(self, id: str, lm: "LM", strength: float | None = None) -> "Delta":
-        """What a finished run changed, so strong or as it was made: from memory, or from its folder.
+        """What a finished run itself changed, so strong or as it was made: from memory, or from its folder.
 
         Raises `UnknownRun`, `BadDelta`.
         """
@@ -143,7 +150,22 @@ class Shared:
 
         delta = self.runner.result(id)
         if delta is None:
-            delta = load_delta(self.runner.folder(id) / DELTA, lm)
+            folder = self.runner.folder(id)
+            delta = load_delta(folder / OWN if (folder / OWN).exists() else folder / DELTA, lm)
         else:
             check(delta, lm)
         return delta if strength is None else delta.at(strength)
+
+    def below(self, id: str) -> list[tuple[str, float]]:
+        """The washes that a run was done on top of, the first first. Raises as `config`."""
+        return [(run, strength) for run, strength in self.config(id).get("on", ())]
+
+    def deltas(
+        self, id: str, lm: "LM", strength: float | None = None, off: Sequence[str] = ()
+    ) -> list["Delta"]:
+        """All that is on with a run: the washes below it but those in `off`, and its own, so strong.
+
+        Raises as `config` and `delta`.
+        """
+        under = [self.delta(run, lm, s) for run, s in self.below(id) if run not in off]
+        return [*under, self.delta(id, lm, strength)]

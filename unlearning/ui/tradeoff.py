@@ -29,21 +29,27 @@ class TradeOffSection:
     part: gr.Column
     strength: gr.Slider
     undo: gr.Button
+    below: gr.CheckboxGroup
     note: gr.Markdown
     line: gr.Markdown
     plot: gr.Plot
 
     def outputs(self) -> list:
-        return [self.part, self.strength, self.undo, self.note, self.line, self.plot]
+        return [self.part, self.strength, self.undo, self.below, self.note, self.line, self.plot]
 
     def hide(self) -> dict:
         return {self.part: gr.update(visible=False)}
 
-    def show(self, record: dict) -> dict:
-        """Updates that show a finished run's curve, at the strength it was made with."""
+    def show(self, record: dict, below: Sequence[tuple[str, str]]) -> dict:
+        """Updates that show a finished run's curve, at the strength it was made with.
+
+        `below`: the washes that it was done on top of, as choices of the list of them: (in words, run).
+        """
         made = record["config"]["strength"]
+        ids = [id for _, id in below]
         return {
             self.part: gr.update(visible=True),
+            self.below: gr.update(choices=list(below), value=ids, visible=bool(below)),
             self.strength: made,
             **self.move(record, made),
             self.note: "",
@@ -79,10 +85,11 @@ def section() -> TradeOffSection:
                 elem_id="strength",
             )
             undo = gr.Button(words.UNDO, scale=1, min_width=160, elem_id="undo")
+        below = gr.CheckboxGroup([], label=words.BELOW, info=words.BELOW_INFO, visible=False, elem_id="below")
         note = gr.Markdown("", elem_id="undo-note")
         line = gr.Markdown("", elem_id="strength-line")
         plot = gr.Plot(show_label=False, elem_id="trade-off-plot")
-    return TradeOffSection(part, strength, undo, note, line, plot)
+    return TradeOffSection(part, strength, undo, below, note, line, plot)
 
 
 def sentence(curve: Sequence[dict], method: str, strength: float) -> str:
@@ -114,23 +121,62 @@ def nearest(strength: float | None, made: float) -> float:
     return min((0.0, *STRENGTHS, made), key=lambda s: abs(s - strength))
 
 
-def asked_at(shared: Shared, id: str, strength: float) -> tuple[list[dict], Path, Path]:
+def off(shared: Shared, id: str, on: Sequence[str]) -> list[str]:
+    """The washes below a run that are not on. None where the run is gone."""
+    try:
+        return [run for run, _ in shared.below(id) if run not in on] if id else []
+    except GONE:
+        return []
+
+
+def washes_on(
+    shared: Shared, id: str, strength: float | None = None, on: Sequence[str] | None = None
+) -> list[tuple[str, float]]:
+    """The washes that are on with a finished run and how strong, the first first; none where it is gone."""
+    try:
+        made = shared.record(id)["config"]["strength"]
+        own = [(id, s)] if (s := nearest(strength, made)) else []
+        return [w for w in shared.below(id) if on is None or w[0] in on] + own
+    except GONE:
+        return []
+
+
+def choices(shared: Shared, id: str) -> list[tuple[str, str]]:
+    """The washes below a run: what each is in words, and its id. Raises as `record`."""
+    found = []
+    for n, (run, strength) in enumerate(shared.below(id), 1):
+        record = shared.record(run)
+        facts = words.count(record["known"], "fact", "facts")
+        method = words.METHOD_NAMES[record["config"]["method"]]
+        first = look(shared.runner, run).figures["answers"][0]["prompt"]
+        said = words.WASH_BELOW.format(n=n, facts=facts, method=method, strength=f"{strength:g}", first=first)
+        found.append((said, run))
+    return found
+
+
+def asked_at(
+    shared: Shared, id: str, strength: float, off: Sequence[str] = ()
+) -> tuple[list[dict], Path, Path]:
     """The washed facts' answers with this much of a run's wash on; files with that delta and those answers.
+
+    The washes below it are on too, but those in `off`; the delta is the sum.
 
     Raises `NoModel`, `UnknownRun`, `BadDelta`, `OSError`, and `KeyError` for a run of an earlier version.
     """
     from ..law.experiment import asked_again
-    from ..models.delta import applied
+    from ..models.delta import applied, total
 
     folder, figures = shared.runner.folder(id), look(shared.runner, id).figures
-    if strength == shared.record(id)["config"]["strength"]:
+    if strength == shared.record(id)["config"]["strength"] and not off:
         return figures["answers"], folder / DELTA, folder / ANSWERS
     lm = shared.lm(shared.config(id)["model"])
-    delta = shared.delta(id, lm, strength)
-    with applied(lm, delta):
+    deltas = shared.deltas(id, lm, strength, off)
+    with applied(lm, *deltas):
         rows = asked_again(lm, figures["answers"])
-    files = folder / f"delta-{strength:g}.safetensors", folder / f"answers-{strength:g}.csv"
-    save_delta(delta, files[0])
+    numbers = [n for n, (run, _) in enumerate(shared.below(id), 1) if run in off]
+    name = "-".join([f"{strength:g}", *(f"without{n}" for n in numbers)])
+    files = folder / f"delta-{name}.safetensors", folder / f"answers-{name}.csv"
+    save_delta(total(deltas, deltas[-1].about), files[0])
     save_answers(rows, files[1])
     return rows, *files
 
@@ -156,15 +202,16 @@ def wire(
         except GONE:
             return 0.0
 
-    def again(strength: float | None, id: str) -> dict:
+    def again(strength: float | None, id: str, on: list[str]) -> dict:
         try:
             strength = nearest(strength, shared.record(id)["config"]["strength"])
-            rows, delta, csv = asked_at(shared, id, strength)
+            taken_back = off(shared, id, on)
+            rows, delta, csv = asked_at(shared, id, strength, taken_back)
         except GONE:
             return {part.line: words.TOO_OLD}
         except BadDelta as error:
             return {part.line: safe(str(error))}
-        made = strength == shared.record(id)["config"]["strength"]
+        made = strength == shared.record(id)["config"]["strength"] and not taken_back
         return happened.ask_again(
             look(shared.runner, id).figures, rows, None if made else strength, delta, csv
         )
@@ -172,10 +219,20 @@ def wire(
     inputs = [part.strength, run]
     toggled = part.undo.click(toggle, inputs, part.strength, **QUICK)
     events = []
-    for start, always in ((part.strength.input, {"trigger_mode": "always_last"}), (toggled.then, {})):
+    always_last = {"trigger_mode": "always_last"}
+    for start, always in (
+        (part.strength.input, always_last),
+        (part.below.input, always_last),
+        (toggled.then, {}),
+    ):
         start(move, inputs, [part.undo, part.note, part.line, part.plot], **QUICK, **always)
         asked = start(
-            again, inputs, [part.line, *happened.outputs()], show_progress="hidden", **on_model, **always
+            again,
+            [*inputs, part.below],
+            [part.line, *happened.outputs()],
+            show_progress="hidden",
+            **on_model,
+            **always,
         )
         asked.then(happened.draw, happened.drawn(), happened.answers, **QUICK)
         events.append(asked)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from ..runs.job import QueueFull
+from ..runs.job import QueueFull, UnknownRun
 from . import words
 from .follow import View
 from .preview import Preview
-from .state import Shared
+from .state import Shared, Washes
 from .text import safe_html
 
 SETTINGS = ("scope", "method", "target", "seed", "position", "layers")
@@ -22,6 +22,7 @@ class WashSection:
     seed: gr.Number
     position: gr.Dropdown
     layers: gr.Textbox
+    on_top: gr.Checkbox
     wash: gr.Button
     stop: gr.Button
     status: gr.HTML
@@ -31,11 +32,12 @@ class WashSection:
         return [getattr(self, name) for name in SETTINGS]
 
     def outputs(self) -> list:
-        return [*self.settings(), self.wash, self.stop, self.status]
+        return [*self.settings(), self.on_top, self.wash, self.stop, self.status]
 
     def show(self, view: View) -> dict:
         """Updates that show how far a run is."""
-        return {self.status: status(view), **self.buttons(running=not view.ended)}
+        done = {self.on_top: gr.update(visible=True, value=False)} if view.state == "done" else {}
+        return {self.status: status(view), **self.buttons(running=not view.ended), **done}
 
     def say(self, text: str, running: bool = False) -> dict:
         """Updates that show a sentence."""
@@ -78,11 +80,12 @@ def section() -> WashSection:
             max_length=100,
             elem_id="layers",
         )
+    on_top = gr.Checkbox(False, label=words.ON_TOP, info=words.ON_TOP_INFO, visible=False, elem_id="on-top")
     with gr.Row():
         wash = gr.Button(words.WASH, variant="primary", elem_id="wash", min_width=120)
         stop = gr.Button(words.STOP, interactive=False, elem_id="stop", min_width=120)
     status = gr.HTML(line(words.IDLE), elem_id="status", js_on_load=None)
-    return WashSection(scope, method, target, seed, position, layers, wash, stop, status)
+    return WashSection(scope, method, target, seed, position, layers, on_top, wash, stop, status)
 
 
 def chosen(
@@ -118,13 +121,18 @@ def chosen(
     return found
 
 
-def begin(shared: Shared, preview: Preview, model: str, text: str, choices: dict) -> tuple[str | None, str]:
-    """Queue the wash: (run id, "") or (None, why not in plain words)."""
+def begin(
+    shared: Shared, preview: Preview, model: str, text: str, choices: dict, on: Washes = ()
+) -> tuple[str | None, str]:
+    """Queue the wash, on top of others or not: (run id, "") or (None, why not in plain words)."""
     if not preview.facts:
         return None, words.NOT_READ
     try:
-        return shared.wash(model, preview.plain(), choices, text), ""
-    except (ValueError, QueueFull) as error:
+        for id, _ in on:
+            if (made_on := shared.config(id)["model"]) != model:
+                return None, words.OTHER_BELOW.format(model=made_on)
+        return shared.wash(model, preview.plain(), choices, text, on), ""
+    except (ValueError, QueueFull, UnknownRun) as error:
         return None, str(error)
 
 

@@ -1,5 +1,6 @@
 """Inside a wash: where the weights changed, and one fact seen layer by layer, before and after."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -11,7 +12,7 @@ from .follow import View, look
 from .plots import bars
 from .state import Shared
 from .tables import table
-from .tradeoff import GONE, nearest
+from .tradeoff import GONE, nearest, off
 from .words import percent
 
 CHOICES = 200  # facts in the list
@@ -57,8 +58,8 @@ def by_layer(norms: dict[str, float]) -> list[tuple[int, float]]:
     )
 
 
-def lens_table(shared: Shared, id: str, prompt: str, strength: float) -> str:
-    """The fact with this prompt after every layer, by the base model and by the washed one.
+def lens_table(shared: Shared, id: str, prompt: str, strength: float, off: Sequence[str] = ()) -> str:
+    """The fact with this prompt after every layer, by the base model and with all that is on with the run.
 
     Raises `NoModel`, `UnknownRun`, `BadDelta`, `OSError`.
     """
@@ -70,7 +71,7 @@ def lens_table(shared: Shared, id: str, prompt: str, strength: float) -> str:
     fact = Fact(prompt, row["relation"], tuple(row["objects"]), ("{}",))
     with lm.lock:
         before = lens(lm, [fact], top=1)[0]
-        with applied(lm, shared.delta(id, lm, strength)):
+        with applied(lm, *shared.deltas(id, lm, strength, off)):
             after = lens(lm, [fact], top=1)[0]
     rows = [
         [
@@ -91,18 +92,20 @@ def wire(
     part: WithinSection,
     run: gr.BrowserState,
     strength: gr.Slider,
+    below: gr.CheckboxGroup,
     moved: list,
     on_model: dict,
 ) -> None:
     """A fact is chosen, or the wash becomes another."""
 
-    def chosen(prompt: str | None, id: str, much: float | None) -> str:
+    def chosen(prompt: str | None, id: str, much: float | None, on: list[str]) -> str:
         if not prompt:
             return ""
         try:
-            return lens_table(shared, id, prompt, nearest(much, shared.record(id)["config"]["strength"]))
+            much = nearest(much, shared.record(id)["config"]["strength"])
+            return lens_table(shared, id, prompt, much, off(shared, id, on))
         except (*GONE, BadDelta, StopIteration):
             return f"<p>{words.TOO_OLD}</p>"
 
     for start in (part.fact.input, *(event.then for event in moved)):
-        start(chosen, [part.fact, run, strength], part.lens, show_progress="minimal", **on_model)
+        start(chosen, [part.fact, run, strength, below], part.lens, show_progress="minimal", **on_model)

@@ -134,6 +134,15 @@ UNDO, REDO = "Undo the wash", "Redo the wash"
 UNDONE = "Undone: all answers below and above are those of the model as it was before."
 REDONE = ""
 
+# On top of earlier washes
+ON_TOP = "On top of the wash shown below"
+ON_TOP_INFO = "what is on there stays on, at its strength; both can be taken back later"
+OTHER_BELOW = "The wash below was made on {model}: choose that model, or wash without it."
+NO_WASH_BELOW = "There is no finished wash of this id to go on top of."
+BELOW = "Earlier washes that are on"
+BELOW_INFO = "untick one to take it back: the answers above are then asked again without it"
+WASH_BELOW = "{n}: {facts}, {method}, strength {strength} ({first} …)"
+
 # The trade-off
 TRADE_OFF = "How strong?"
 STRENGTH = "Strength"
