@@ -4,6 +4,7 @@ import csv
 import json
 import urllib.error
 import urllib.request
+import zipfile
 
 import pytest
 from ui_help import FACTS, PATIENCE, PROMPT, until, weights
@@ -14,10 +15,10 @@ from unlearning.facts.read import read_text
 from unlearning.models.delta import applied, load_delta
 from unlearning.models.text import greedy
 from unlearning.probes.knowledge import ask, knows
-from unlearning.runs.wash import ANSWERS, DELTA, RECORD
+from unlearning.runs.wash import ANSWERS, DELTA, FIGURES, RECORD
 from unlearning.ui.ask import both
 from unlearning.ui.follow import look
-from unlearning.ui.tradeoff import asked_at, choices, off
+from unlearning.ui.tradeoff import asked_at, choices, off, packed
 
 
 def example(name: str) -> str:
@@ -230,3 +231,33 @@ def test_on_top_of_nothing_or_of_another_models_wash_is_refused(client, told, sh
     ):
         with pytest.raises(Exception, match=said):
             client.predict(FACTS, on=on, model=model, api_name="/wash")
+
+
+def test_the_packed_model_loads_in_plain_transformers_and_answers_alike(told, shared, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    path = packed(shared, told[-1]["run"], 1.0, [])
+    assert packed(shared, told[-1]["run"], 1.0, []) == path and path.stat().st_size < 20e6
+    with zipfile.ZipFile(path) as z:
+        z.extractall(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    rows = told[-1]["answers"]
+    said = greedy(model.float().eval(), tokenizer, [r["prompt"] for r in rows])
+    assert [contains(s, (r["object"],)) for s, r in zip(said, rows)] == [not r["gone"] for r in rows]
+    assert not [p for p in path.parent.iterdir() if p.is_dir()]  # nothing is left of the packing
+
+
+def test_every_figure_is_in_the_csv_to_take_away(told, shared):
+    folder, record = shared.runner.folder(told[-1]["run"]), told[-1]["summary"]
+    with open(folder / FIGURES, encoding="utf-8-sig", newline="") as f:
+        rows = list(csv.DictReader(f))
+    assert len([r for r in rows if r["when"] == "curve"]) == 3 * len(record["curve"])
+    for when in ("before", "after"):
+        found = {r["measure"]: r for r in rows if r["when"] == when}
+        families = {f"reasoning: {name}": r for name, r in record[when]["families"].items()}
+        rates = {k: v for k, v in record[when].items() if isinstance(v, dict) and "n" in v} | families
+        assert set(found) == {*rates, "perplexity"}
+        assert all(float(found[k]["value"] or "nan") == r["accuracy"] for k, r in rates.items() if r["n"])
+        assert all(int(found[k]["n"]) == r["n"] for k, r in rates.items())
+        assert float(found["perplexity"]["value"]) == record[when]["perplexity"]

@@ -1,6 +1,8 @@
 """A washed model as an ordinary folder."""
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from .delta import Delta, applied
@@ -24,3 +26,11 @@ def export_washed(lm: LM, delta: Delta, out: Path) -> None:
     generation = lm.folder / "generation_config.json"
     if generation.exists():
         shutil.copy(generation, out)
+
+
+def zipped(lm: LM, delta: Delta, path: Path) -> None:
+    """`export_washed` as one zip file at `path`, there whole or not at all. Raises OSError."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        export_washed(lm, delta, Path(scratch) / path.stem)
+        made = shutil.make_archive(str(Path(scratch) / "made"), "zip", scratch, path.stem)
+        os.replace(made, path)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..models.delta import Delta
     from ..models.loading import LM
 
-ANSWERS, RECORD, DELTA = "answers.csv", "run.json", "delta.safetensors"
+ANSWERS, FIGURES, RECORD, DELTA = "answers.csv", "figures.csv", "run.json", "delta.safetensors"
 OWN = "own.safetensors"  # of a wash on top of others, its own part of the delta
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -37,7 +37,7 @@ def wash_job(
     sizes: "Sizes | None" = None,
     on: Sequence["Delta"] = (),
 ) -> Iterator[Event]:
-    """The events of `wash_and_probe`; `folder` gets answers.csv, delta.safetensors and run.json on the way.
+    """The events of `wash_and_probe`; `folder` gets answers.csv, figures.csv, delta.safetensors and run.json.
 
     `on`: deltas of earlier washes that this one is done on top of; "before" is then the model with them on.
     `Done` brings what this wash adds to them, own.safetensors holds the same, and delta.safetensors the sum:
@@ -72,6 +72,7 @@ def wash_job(
                     if on:
                         save_delta(result, folder / OWN)
                     save_delta(total([*on, result], about), folder / DELTA)
+                    write_answers(folder / FIGURES, figure_rows(event.summary))
                     write_json(folder / RECORD, {"versions": versions(), **event.summary})
                 yield event
         return
@@ -96,6 +97,26 @@ def facts_at_once(phase: str, n: int, settings: "Settings") -> int:
     groups = settings.phrasings if settings.position == "prompt" else 1
     together = {"known": CHUNK, "targets": max(1, GROUPS // groups), "initial": n, "law": n}
     return min(n, together.get(phase, 0))
+
+
+def figure_rows(record: dict) -> Iterator[dict]:
+    """Every figure of a run's record as a row: before, after, and each point of the trade-off curve."""
+    made = record["config"]["method"], record["config"]["strength"]
+    for when, method, strength in (("before", "base", 0.0), ("after", *made)):
+        found = record[when]
+        rates = {k: v for k, v in found.items() if k not in ("families", "perplexity")}
+        rates |= {f"reasoning: {family}": r for family, r in found["families"].items()}
+        rates["perplexity"] = {"value": found["perplexity"]}
+        for name, r in rates.items():
+            yield _figure_row(when, method, strength, name, r)
+    for point in record["curve"]:
+        for name in ("washed", "retained", "reasoning"):
+            yield _figure_row("curve", point["method"], point["strength"], name, point[name])
+
+
+def _figure_row(when: str, method: str, strength: float, measure: str, r: dict) -> dict:
+    place = {"when": when, "method": method, "strength": strength, "measure": measure}
+    return place | {"value": r.get("accuracy", r.get("value"))} | {k: r.get(k) for k in ("low", "high", "n")}
 
 
 def save_delta(delta: "Delta", path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ..runs.wash import ANSWERS, DELTA
+from ..runs.wash import ANSWERS, DELTA, FIGURES
 from . import words
 from .follow import View
 from .plots import before_and_after
@@ -26,6 +26,9 @@ class HappenedSection:
     stay: gr.HTML
     delta: gr.DownloadButton
     csv: gr.DownloadButton
+    figures: gr.DownloadButton
+    pack: gr.Button
+    washed: gr.DownloadButton
 
     def outputs(self) -> list:
         return [
@@ -38,6 +41,9 @@ class HappenedSection:
             self.stay,
             self.delta,
             self.csv,
+            self.figures,
+            self.pack,
+            self.washed,
         ]
 
     def hide(self) -> dict:
@@ -58,17 +64,32 @@ class HappenedSection:
             self.stay: table(words.STAY, words.STAY_HEAD, stay_table(before, after, scope)),
             self.delta: off,
             self.csv: off,
+            self.figures: off,
+            **self.unpacked(False),
         }
 
     def take(self, folder: Path) -> dict:
         """Updates that offer a finished run's files."""
-        return self._offer(folder / DELTA, folder / ANSWERS)
+        figures = {self.figures: gr.update(value=str(folder / FIGURES), interactive=True)}
+        return self._offer(folder / DELTA, folder / ANSWERS) | figures
 
     def _offer(self, delta: Path, csv: Path) -> dict:
         return {
             self.delta: gr.update(value=str(delta), interactive=True),
             self.csv: gr.update(value=str(csv), interactive=True),
+            **self.unpacked(True),
         }
+
+    def unpacked(self, possible: bool) -> dict:
+        """Updates while the washed model, as it is on now, has not been packed."""
+        return {
+            self.pack: gr.update(visible=True, interactive=possible),
+            self.washed: gr.update(visible=False, value=None),
+        }
+
+    def packed(self, path: Path) -> dict:
+        """Updates that offer the packed model."""
+        return {self.pack: gr.update(visible=False), self.washed: gr.update(visible=True, value=str(path))}
 
     def ask_again(
         self, figures: dict, rows: list[dict], strength: float | None, delta: Path, csv: Path
@@ -92,7 +113,7 @@ class HappenedSection:
     @staticmethod
     def draw(only: bool, asked: tuple[str, list[dict]]) -> str:
         """The table of answers, as the box beside it wants it."""
-        return answers(*asked, only)
+        return answers(*asked, only) if asked[1] else gr.skip()  # none: the server has forgotten this page
 
 
 def section() -> HappenedSection:
@@ -111,7 +132,11 @@ def section() -> HappenedSection:
         with gr.Row():
             delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")
             csv = gr.DownloadButton(words.CSV, size="md", elem_id="csv")
-    return HappenedSection(part, headline, told, only, gr.State(("", [])), plot, stay, delta, csv)
+            figures = gr.DownloadButton(words.FIGURES, size="md", elem_id="figures")
+            pack = gr.Button(words.PACK, size="md", elem_id="pack")
+            washed = gr.DownloadButton(words.WASHED, size="md", visible=False, elem_id="washed")
+    state = gr.State(("", []))
+    return HappenedSection(part, headline, told, only, state, plot, stay, delta, csv, figures, pack, washed)
 
 
 def headline(before: dict, after: dict, rows: list[dict]) -> str:

@@ -78,6 +78,7 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
             yanchor="bottom",
             yshift=10,
             showarrow=False,
+            hovertext=words.MEANINGS.get(label.partition("  n =")[0], words.FAMILY_WORDS),
         )
     fig.update_xaxes(range=[-3, 103], ticksuffix=" %", zeroline=False, fixedrange=True, tickangle=0)
     fig.update_yaxes(
@@ -155,6 +156,18 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
                 marker={"symbol": "circle-open", "size": 20, "color": ACCENT, "line": {"width": 3}},
                 hoverinfo="skip",
                 showlegend=False,
+                **where,
+            )
+        if paper := point_at(curve, "law", 1.0):
+            fig.add_annotation(
+                text=words.PAPER,
+                x=_gone(paper),
+                y=100 * paper[name]["accuracy"],
+                ax=-24,
+                ay=36,
+                xanchor="right",
+                arrowwidth=1,
+                arrowcolor=INK,
                 **where,
             )
         low = min(100 * p[name]["accuracy"] for p in curve)

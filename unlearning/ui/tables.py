@@ -33,13 +33,18 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     if not rows:
         return ""
     cells = "".join(_row(head, row) for row in rows[:SHOWN])
-    heads = "".join(f'<th scope="col">{safe_html(h)}</th>' for h in head)
+    heads = "".join(f'<th scope="col"{_hint(h)}>{safe_html(h)}</th>' for h in head)
     name = safe_html(caption)
     more = f"<p>{safe_html(words.MORE_ROWS.format(n=len(rows) - SHOWN))}</p>" if len(rows) > SHOWN else ""
     return (
         f'<h3>{name}</h3><div class="lethe-table" role="region" tabindex="0" aria-label="{name}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div>{more}"
     )
+
+
+def _hint(name: str) -> str:
+    hint = words.HINTS.get(name)
+    return f' title="{safe_html(hint)}"' if hint else ""
 
 
 def _row(head: Sequence[str], row: Sequence[object]) -> str:

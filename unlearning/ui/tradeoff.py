@@ -154,6 +154,26 @@ def choices(shared: Shared, id: str) -> list[tuple[str, str]]:
     return found
 
 
+def named(shared: Shared, id: str, strength: float, off: Sequence[str]) -> str:
+    """What tells a file of this much of a wash from others: `0.5`, or `0.5-without1`. Raises as `record`."""
+    numbers = [n for n, (run, _) in enumerate(shared.below(id), 1) if run in off]
+    return "-".join([f"{strength:g}", *(f"without{n}" for n in numbers)])
+
+
+def packed(shared: Shared, id: str, strength: float, off: Sequence[str]) -> Path:
+    """The whole washed model as a zip file in the run's folder, made once. Raises as `asked_at`."""
+    from ..models.delta import total
+    from ..models.export import zipped
+
+    lm = shared.lm(shared.config(id)["model"])
+    name = f"{Path(lm.name).name}-washed-{named(shared, id, strength, off)}"
+    path = shared.runner.folder(id) / f"{name}.zip"
+    if not path.exists():
+        deltas = shared.deltas(id, lm, strength, off)
+        zipped(lm, total(deltas, deltas[-1].about), path)
+    return path
+
+
 def asked_at(
     shared: Shared, id: str, strength: float, off: Sequence[str] = ()
 ) -> tuple[list[dict], Path, Path]:
@@ -173,8 +193,7 @@ def asked_at(
     deltas = shared.deltas(id, lm, strength, off)
     with applied(lm, *deltas):
         rows = asked_again(lm, figures["answers"])
-    numbers = [n for n, (run, _) in enumerate(shared.below(id), 1) if run in off]
-    name = "-".join([f"{strength:g}", *(f"without{n}" for n in numbers)])
+    name = named(shared, id, strength, off)
     files = folder / f"delta-{name}.safetensors", folder / f"answers-{name}.csv"
     save_delta(total(deltas, deltas[-1].about), files[0])
     save_answers(rows, files[1])
@@ -189,12 +208,22 @@ def wire(
     Returns the events after which everything else that shows a wash has to be asked again.
     """
 
-    def move(strength: float | None, id: str) -> dict:
+    def move(strength: float | None, id: str, on: list[str]) -> dict:
         try:
             record = shared.record(id)
         except GONE:
             return {part.line: words.TOO_OLD}
-        return part.move(record, nearest(strength, record["config"]["strength"]))
+        moved = part.move(record, nearest(strength, record["config"]["strength"]))
+        return moved | ({part.line: words.NOT_MEASURED_WITHOUT} if off(shared, id, on) else {})
+
+    def pack(strength: float | None, id: str, on: list[str]) -> dict:
+        try:
+            strength = nearest(strength, shared.record(id)["config"]["strength"])
+            return happened.packed(packed(shared, id, strength, off(shared, id, on)))
+        except GONE:
+            return {part.line: words.TOO_OLD}
+        except BadDelta as error:
+            return {part.line: safe(str(error))}
 
     def toggle(strength: float | None, id: str) -> float:
         try:
@@ -217,6 +246,8 @@ def wire(
         )
 
     inputs = [part.strength, run]
+    offered = [part.line, happened.pack, happened.washed]
+    happened.pack.click(pack, [*inputs, part.below], offered, show_progress="minimal", **on_model)
     toggled = part.undo.click(toggle, inputs, part.strength, **QUICK)
     events = []
     always_last = {"trigger_mode": "always_last"}
@@ -225,7 +256,7 @@ def wire(
         (part.below.input, always_last),
         (toggled.then, {}),
     ):
-        start(move, inputs, [part.undo, part.note, part.line, part.plot], **QUICK, **always)
+        start(move, [*inputs, part.below], [part.undo, part.note, part.line, part.plot], **QUICK, **always)
         asked = start(
             again,
             [*inputs, part.below],

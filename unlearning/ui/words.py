@@ -98,6 +98,16 @@ FELL, ROSE = "fell", "rose"
 POINTS = "{sign}{points} points"
 ANSWERS = "What the model says"
 ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "how sure of the right one"]
+HINTS = {  # what a column's name means, on hover
+    "right answer": "What the list says is right; for known facts every accepted answer counts.",
+    "before": "What was found before the wash.",
+    "after": "What was found after it, asked again in the same words.",
+    "so it is": "Gone: the right answer is no longer in what the model says.",
+    "how sure of the right one": "The probability of the right answer's words, the geometric mean a token.",
+    "n": "How many were asked.",
+    "knows it?": "Is the right answer in the first ten tokens of what the model says?",
+    "how": "Which rule understood this row.",
+}
 SHARES = "{before} → {after}"
 ONLY = "Only what is still there"
 NONE_LEFT = "Nothing: every fact is gone."
@@ -124,12 +134,16 @@ MEASURES = {
         "How much plain text surprises it; lower is better. Should stay.",
     ),
 }
+MEANINGS = dict(MEASURES.values())
 SAME_SUBJECT_GOES = "Whole subjects were washed. Should fall."
 FAMILY = "reasoning: {family}"
 FAMILY_WORDS = "Should stay."
 WARNING = "Mind: {text}"
 DELTA = "Download the change (delta)"
 CSV = "Download the answers (CSV)"
+FIGURES = "Download the figures (CSV)"
+PACK = "Pack the washed model"
+WASHED = "Download the washed model (zip)"
 UNDO, REDO = "Undo the wash", "Redo the wash"
 UNDONE = "Undone: all answers below and above are those of the model as it was before."
 REDONE = ""
@@ -154,10 +168,12 @@ MEASURED = {
 }
 AT_STRENGTH = "At strength {strength}:"
 NOT_MEASURED = "This strength was not measured."
+NOT_MEASURED_WITHOUT = "Without an earlier wash only the answers are asked again; the curve is not."
 METHOD_NAMES = {"law": "LAW", "memit": "MEMIT", "scaled": "scaled (control)"}
 GONE_AXIS = "facts to wash that are gone"
 KEPT_AXIS = "other facts kept"
 REASONING_AXIS = "reasoning right"
+PAPER = "LAW at 1, as in the paper"
 POINT_HOVER = (
     "strength %{customdata[0]:.3g}: %{x:.1f} % gone (n = %{customdata[1]}), %{y:.1f} % (n = %{customdata[2]})"
     "<extra>%{fullData.name}</extra>"
