@@ -139,7 +139,7 @@ def followers(shared: Shared) -> int:
 
 def threads(shared: Shared) -> int:
     """gradio's `max_threads`: events that it handles at once. Followers must never keep others waiting."""
-    return followers(shared) + ABOUT + ON_MODEL["concurrency_limit"]
+    return followers(shared) + ABOUT + ON_MODEL["concurrency_limit"] + 1  # one for pages that are closed
 
 
 def build(shared: Shared) -> gr.Blocks:
