@@ -117,7 +117,8 @@ class Statistics:
                 i: torch.zeros(f, f, dtype=torch.float64, device=self.lm.device) for i, f in widths.items()
             }
         what = f"{position} {phrasings} {_digest(repr(f) for f in everything)}"
-        total = self._per_layer(f"keep{phrasings}-{position}", what, layers, lambda new: sums(everything, new))
+        name = f"keep{phrasings}-{position}"
+        total = self._per_layer(name, what, layers, lambda new: sums(everything, new))
         kept = set(self.keep_facts(washed))
         taken_out = [f for f in everything if f not in kept]
         n = sum(min(phrasings, len(f.prompts)) if position == "prompt" else 1 for f in kept)
