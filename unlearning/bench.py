@@ -83,8 +83,8 @@ def _pooled(columns: list[Values]) -> dict:
 
 
 def speed(lm: LM, show: Show) -> dict:
-    """Seconds from press to result for 200 and 20 facts (the median of three), and batched targets against one fact at a time
-    as the reference code finds them."""
+    """Seconds from press to result for 200 and 20 facts (the median of three runs), and batched targets
+    against one fact at a time as the reference code finds them."""
     stats = statistics(lm)
     stats.known  # noqa: B018 (what a running app has measured already)
     settings = settings_for(lm, position="prompt", prefixes=0)  # as `one_at_a_time` takes it
