@@ -22,9 +22,10 @@ from unlearning.events import Phase
 from unlearning.facts.world import world
 from unlearning.law.settings import METHODS
 from unlearning.models import loading
-from unlearning.models.delta import Delta, load_delta
+from unlearning.models.delta import Delta, applied, load_delta
 from unlearning.models.loading import load
 from unlearning.models.text import pad
+from unlearning.probes.knowledge import ask, knows
 
 ROOT = Path(__file__).resolve().parent.parent
 TAUGHT = [f for f in world() if f.relation == "capital"][:24]
@@ -239,9 +240,12 @@ def test_a_line_of_a_megabyte_costs_only_itself(told, tmp_path):
 # wash
 
 
-def test_a_wash_leaves_its_four_files(washed, model):
+FILES = {"answers.csv", "delta.safetensors", "events.jsonl", "figures.csv", "run.json"}
+
+
+def test_a_wash_leaves_its_five_files(washed, model):
     out = washed / "out"
-    assert {p.name for p in out.iterdir()} == {"answers.csv", "delta.safetensors", "events.jsonl", "run.json"}
+    assert {p.name for p in out.iterdir()} == FILES
     record = json.loads((out / "run.json").read_text())
     assert set(record) == {
         "versions", "config", "given", "known", "converged", "before", "after", "norms", "warnings",
@@ -310,6 +314,27 @@ def test_a_wash_into_the_same_folder_leaves_nothing_of_the_one_before(told, mode
     assert [p.name for p in out.iterdir()] == ["events.jsonl"]
     events = [json.loads(line)["type"] for line in (out / "events.jsonl").read_text().splitlines()]
     assert events == ["Phase", "Figure"]
+
+
+def test_a_wash_on_top_of_another_begins_from_it_and_writes_the_sum(told, model, delta, washed, tmp_path):
+    lm, out, below = load(str(model), "cpu"), tmp_path / "out", tmp_path / "below.safetensors"
+    first = load_delta(delta, lm).at(0.3)  # so weak that there is something left
+    first.save(below)
+    with applied(lm, first):
+        left = sum(knows(lm, ask(WASHED), WASHED))
+    assert left
+    code, _, _ = told("wash", "--model", model, "--facts", washed / "facts.txt", "--out", out, "--on", below)
+    assert code == OK and {p.name for p in out.iterdir()} == FILES | {"own.safetensors"}
+    assert json.loads((out / "run.json").read_text())["known"] == left
+    both, own = (load_delta(out / name, lm) for name in ("delta.safetensors", "own.safetensors"))
+    for name, change in both.changes.items():
+        assert torch.equal(change, first.changes[name] + own.changes[name])
+
+
+def test_a_wash_on_top_of_what_is_no_delta_is_refused(refused, model, washed, tmp_path):
+    arguments = ("wash", "--model", model, "--facts", washed / "facts.txt", "--out", tmp_path / "out")
+    assert "safetensors" in refused(*arguments, "--on", washed / "facts.txt")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_wash_that_finds_no_room_says_what_would_fit(refused, model, washed, tmp_path, monkeypatch):

@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--strength", type=float, default=1.0, metavar="S", help="a factor on the finished update")
     c.add_argument("--layers", type=int, nargs="+", metavar="L", help="MLPs to edit")
     c.add_argument("--position", choices=("subject", "prompt"), help="lookup at whose last token")
+    c.add_argument("--on", type=Path, metavar="DELTA", help="an earlier wash, to be done on top of")
     c.add_argument("--seed", type=int, default=0)
     c = command("export", export, "write a washed model as a folder that transformers loads")
     _model(c)
@@ -181,11 +182,12 @@ def probe(args) -> int:
 
 
 def wash(args) -> int:
-    """Wash, measure, and write delta.safetensors, run.json, events.jsonl and answers.csv."""
+    """Wash, measure, and write delta.safetensors, run.json, events.jsonl, answers.csv and figures.csv."""
     from .law.settings import settings_for
+    from .models.delta import BadDelta, load_delta
     from .runs.log import RunLog
     from .runs.memory import NoRoom
-    from .runs.wash import ANSWERS, DELTA, RECORD, Unwashable, wash_job
+    from .runs.wash import FILES, Unwashable, wash_job
 
     reading = _read(args.facts)
     for problem in reading.problems:
@@ -199,14 +201,15 @@ def wash(args) -> int:
             overrides[name] = getattr(args, name)
     try:
         settings = settings_for(lm, args.scope, **overrides)
-    except ValueError as e:
+        on = [load_delta(args.on, lm)] if args.on else []
+    except (ValueError, BadDelta) as e:
         raise Wrong(e) from e
     with _writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
-        for name in (ANSWERS, DELTA, RECORD, "events.jsonl"):  # of an earlier wash into this folder
+        for name in (*FILES, "events.jsonl"):  # of an earlier wash into this folder
             (args.out / name).unlink(missing_ok=True)
         try:
-            for event in wash_job(lm, [r.fact for r in reading.facts], settings, args.out):
+            for event in wash_job(lm, [r.fact for r in reading.facts], settings, args.out, on=on):
                 log.append(to_json(event))
                 show(event)
         except Unwashable as e:

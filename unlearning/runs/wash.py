@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ANSWERS, FIGURES, RECORD, DELTA = "answers.csv", "figures.csv", "run.json", "delta.safetensors"
 OWN = "own.safetensors"  # of a wash on top of others, its own part of the delta
+FILES = (ANSWERS, FIGURES, RECORD, DELTA, OWN)
 PACKAGE = Path(__file__).resolve().parents[1]
 
 logger = logging.getLogger(__name__)
