@@ -358,7 +358,7 @@ def test_a_row_that_is_no_fact_is_told_and_the_others_are_washed(told, model, tm
 
     asked = []
 
-    def engine(lm, facts, settings, folder):
+    def engine(lm, facts, settings, folder, on=()):
         asked.extend((facts, settings))
         raise washing.Unwashable("enough")
         yield Done()
