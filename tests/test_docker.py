@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,8 +20,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.measure.served import PATIENCE, free_port
+
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = float(os.environ.get("LETHE_PATIENCE", 60))
 STAND_IN = (
     '#!/bin/sh\n{ printf "%s" "${0##*/}"; for x in "$@"; do printf "\\t%s" "$x"; done; echo; } >>"$NOTES"\n'
 )
@@ -156,12 +156,6 @@ def bound_by_permissions() -> None:
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
     return Image(tmp_path_factory.mktemp("docker"))
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def test_torch_is_installed_from_its_own_index_and_nothing_is_left_of_the_download(image):

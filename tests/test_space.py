@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -14,8 +13,9 @@ import pytest
 from huggingface_hub import metadata_load
 from packaging.requirements import Requirement
 
+from tests.measure.served import PATIENCE, free_port
+
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = float(os.environ.get("LETHE_PATIENCE", 60))
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 # https://huggingface.co/docs/hub/spaces-config-reference; `short_description` is refused above 60 characters
 KEYS = set(
@@ -57,9 +57,7 @@ def test_zero_gpu_finds_a_torch_that_it_supports(required):
 
 @pytest.mark.slow
 def test_app_py_answers_in_a_spaces_environment_and_keeps_runs_in_the_home_folder(said, tmp_path):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     space = {"SYSTEM": "spaces", "SPACE_ID": "someone/lethe", "HOME": str(tmp_path)}
     space |= {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_NUM_PORTS": "1", "GRADIO_SERVER_PORT": str(port)}
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LETHE_", "XDG_"))} | space

@@ -25,9 +25,8 @@ import httpx
 
 from unlearning.ui.sessions import GRACE
 
-from .served import PATIENCE, served
+from .served import FACTS, PATIENCE, served
 
-FACTS = "France | capital | Paris\nJapan | capital | Tokyo\nEgypt | continent | Africa\n"
 KEPT_MB = 64  # memory may stay so much higher: pages closed a moment ago, caches, and the allocator's own
 HOUR = 3600.0  # seconds that the last of the queued washes may take
 PER_PAGE_KB = 200

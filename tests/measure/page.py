@@ -14,9 +14,8 @@ import sys
 import time
 from collections import defaultdict
 
-from .served import PATIENCE, ROOT, chromium, served
+from .served import FACTS, PATIENCE, READY, ROOT, chromium, served
 
-FACTS = "France | capital | Paris\nJapan | capital | Tokyo\nEgypt | continent | Africa\n"
 BUDGETS = {  # what: (limit, unit)
     "first paint": (1.0, "s"),
     "wash button usable": (2.0, "s"),
@@ -56,7 +55,7 @@ def visit(browser, url: str) -> dict[str, float]:
     page.goto(url)
     page.wait_for_selector("#wash:not([disabled])")
     found["wash button usable"] = time.monotonic() - start
-    page.wait_for_function("document.querySelector('#model-line')?.innerText.includes('MB')")
+    page.wait_for_function(READY)
     found["first paint"] = page.evaluate("performance.getEntriesByName('first-paint')[0].startTime / 1000")
     found["page load, nothing cached"] = sum(sizes) / 1000
     page.fill("#facts textarea", FACTS)
@@ -69,7 +68,7 @@ def visit(browser, url: str) -> dict[str, float]:
     page.evaluate("localStorage.clear()")  # else the finished wash would be shown, and measured, too
     sizes.clear()
     page.goto(url)
-    page.wait_for_function("document.querySelector('#model-line')?.innerText.includes('MB')")
+    page.wait_for_function(READY)
     found["page load, cached"] = sum(sizes) / 1000
     context.close()
     return found

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .served import PATIENCE, ROOT, chromium, served
+from .served import PATIENCE, READY, ROOT, chromium, served
 
 EXAMPLE = ROOT / "assets" / "examples" / "capitals-of-europe.txt"
 MOST = 400_000  # bytes a picture may have
@@ -24,7 +24,7 @@ def picture(browser, url: str, path: Path, theme: str, width: int, height: int, 
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE)
     page.goto(f"{url}?__theme={theme}")
-    page.wait_for_function("document.querySelector('#model-line')?.innerText.includes('MB')")
+    page.wait_for_function(READY)
     page.fill("#facts textarea", EXAMPLE.read_text(encoding="utf-8"))
     page.click("#wash")
     page.wait_for_function("/^Done in/.test(document.querySelector('#status')?.innerText)")

@@ -19,6 +19,9 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 PATIENCE = float(os.environ.get("LETHE_PATIENCE", 60))  # seconds for one thing; more on a busy machine
+FACTS = "France | capital | Paris\nJapan | capital | Tokyo\nEgypt | continent | Africa\n"
+# the page's own first events are through
+READY = "document.querySelector('#model-line')?.innerText.includes('MB')"
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -30,7 +33,7 @@ def served(**variables: str) -> Iterator[tuple[str, subprocess.Popen, float]]:
     Raises `RuntimeError` with the app's output when it ends or does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="lethe-") as folder:
-        port, log = _free_port(), Path(folder) / "log"
+        port, log = free_port(), Path(folder) / "log"
         env = os.environ | QUIET | {"LETHE_HOST": "127.0.0.1", "LETHE_PORT": str(port)}
         env |= {"LETHE_RUNS": f"{folder}/runs", "GRADIO_TEMP_DIR": f"{folder}/gradio", **variables}
         with log.open("wb") as out:
@@ -54,7 +57,8 @@ def served(**variables: str) -> Iterator[tuple[str, subprocess.Popen, float]]:
                 app.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]

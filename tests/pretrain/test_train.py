@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -151,8 +152,6 @@ def test_an_unknown_architecture_is_refused():
 @pytest.fixture(scope="module", params=[RECIPE, GPT2], ids=["llama", "gpt2"])
 def made(request):
     """(model, tokenizer, some encoded documents) in float32."""
-    import random
-
     documents = Corpus(0).pool(0, 300)
     tokenizer = train_tokenizer(map(join, documents), RECIPE.vocab)
     docs = encode(documents, tokenizer, random.Random(0))
@@ -169,8 +168,6 @@ def test_a_model_is_the_same_for_the_same_seed(made):
 @torch.no_grad()
 def test_the_loss_is_the_weighted_mean_of_a_plain_pass_when_nothing_is_masked(made):
     """Token by token, without padding and without masks."""
-    import random
-
     model, tokenizer, docs = made
     batch = collate(pack(docs[:20], 96), 96, tokenizer.pad_token_id, "free", random.Random(0))
     total = weight = 0.0
@@ -183,15 +180,16 @@ def test_the_loss_is_the_weighted_mean_of_a_plain_pass_when_nothing_is_masked(ma
     assert found == pytest.approx(total / weight, rel=1e-4)
 
 
+class Zero(random.Random):
+    """Every mask that may be laid on is."""
+
+    def random(self):
+        return 0.0
+
+
 @torch.no_grad()
 def test_what_the_masks_hide_makes_no_difference(made):
     """ "prompt": past the first layer the subject reaches the answer only through the prompt's last token."""
-    import random
-
-    class Zero(random.Random):
-        def random(self):
-            return 0.0
-
     model, tokenizer, docs = made
     masked = Masked(model, 1)
     doc = next(d for d in docs if len(d.spans) == 1 and d.spans[0][2] > d.spans[0][1] + 2)
@@ -210,8 +208,6 @@ def test_what_the_masks_hide_makes_no_difference(made):
 
 
 def test_a_step_moves_the_masters_and_the_weights_are_their_copies(made):
-    import random
-
     model, tokenizer, docs = made
     model = build(RECIPE if model.config.model_type == "llama" else GPT2).to(torch.bfloat16)
     moved = Masters(model, RECIPE)
@@ -229,12 +225,6 @@ def test_a_step_moves_the_masters_and_the_weights_are_their_copies(made):
 @torch.no_grad()
 def test_only_one_layers_mlp_answers_for_a_masked_fact(made):
     """ "prompt": what the other MLPs put out where an answer is predicted changes no loss."""
-    import random
-
-    class Zero(random.Random):
-        def random(self):
-            return 0.0
-
     model, tokenizer, docs = made
     doc = next(d for d in docs if len(d.spans) == 1)
     answers = [t for t, w in enumerate(doc.weights[1:]) if w == WEIGHT_ANSWER]

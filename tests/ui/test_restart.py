@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 from ui_help import FACTS, PATIENCE, until
 from visitor import WAIT, Visitor
 
-from tests.measure.served import chromium
+from tests.measure.served import chromium, free_port
 from unlearning.facts.examples import examples
 from unlearning.runs.files import write_json
 from unlearning.runs.log import RunLog
@@ -75,9 +74,7 @@ def story(tmp_path_factory):
     """What befell: the browser's page, the killed run's log and what it told in time, the second server."""
     folder = tmp_path_factory.mktemp("restart")
     runs = folder / "runs"
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     first = Server(port, runs, folder / "first.log")
     second = None
     try:

@@ -1,12 +1,12 @@
 """What several tests of the page need."""
 
 import hashlib
-import os
 import time
 from collections.abc import Callable
 
-PATIENCE = float(os.environ.get("LETHE_PATIENCE", 60))  # seconds for one thing; more on a busy machine
-FACTS = "France | capital | Paris\nJapan | capital | Tokyo\nEgypt | continent | Africa\n"
+from tests.measure.served import FACTS as FACTS
+from tests.measure.served import PATIENCE as PATIENCE
+
 PROMPT = "The capital of France is"
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlparse
 
-from ui_help import PATIENCE
+from tests.measure.served import PATIENCE, READY
 
 WAIT = int(PATIENCE * 1000)
 
@@ -34,7 +34,7 @@ class Visitor:
 
     def ready(self) -> None:
         """The page's own first events are through: the model's line is there."""
-        self.page.wait_for_function("document.querySelector('#model-line')?.innerText.includes('MB')")
+        self.page.wait_for_function(READY)
 
     def reload(self) -> None:
         self.leaving = True

@@ -68,7 +68,9 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
             text=labels,
             hovertemplate="%{text}<br>%{x:.1f} %<extra>%{fullData.name}</extra>",
         )
-    for place, label in zip(places, labels, strict=True):  # above its row: beside it a phone has no room
+    for place, label, (name, *_) in zip(
+        places, labels, rows, strict=True
+    ):  # above its row: beside it a phone has no room
         fig.add_annotation(
             text=label,
             x=0,
@@ -78,7 +80,7 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
             yanchor="bottom",
             yshift=10,
             showarrow=False,
-            hovertext=words.MEANINGS.get(label.partition("  n =")[0], words.FAMILY_WORDS),
+            hovertext=words.MEANINGS.get(name, words.FAMILY_WORDS),
         )
     fig.update_xaxes(range=[-3, 103], ticksuffix=" %", zeroline=False, fixedrange=True, tickangle=0)
     fig.update_yaxes(

@@ -121,6 +121,11 @@ def nearest(strength: float | None, made: float) -> float:
     return min((0.0, *STRENGTHS, made), key=lambda s: abs(s - strength))
 
 
+def measured(shared: Shared, id: str, strength: float | None) -> float:
+    """`nearest` for a finished run. Raises as `record`."""
+    return nearest(strength, shared.record(id)["config"]["strength"])
+
+
 def off(shared: Shared, id: str, on: Sequence[str]) -> list[str]:
     """The washes below a run that are not on. None where the run is gone."""
     try:
@@ -134,8 +139,7 @@ def washes_on(
 ) -> list[tuple[str, float]]:
     """The washes that are on with a finished run and how strong, the first first; none where it is gone."""
     try:
-        made = shared.record(id)["config"]["strength"]
-        own = [(id, s)] if (s := nearest(strength, made)) else []
+        own = [(id, s)] if (s := measured(shared, id, strength)) else []
         return [w for w in shared.below(id) if on is None or w[0] in on] + own
     except GONE:
         return []
@@ -187,7 +191,7 @@ def asked_at(
     from ..models.delta import applied, total
 
     folder, figures = shared.runner.folder(id), look(shared.runner, id).figures
-    if strength == shared.record(id)["config"]["strength"] and not off:
+    if strength == measured(shared, id, None) and not off:
         return figures["answers"], folder / DELTA, folder / ANSWERS
     lm = shared.lm(shared.config(id)["model"])
     deltas = shared.deltas(id, lm, strength, off)
@@ -218,8 +222,7 @@ def wire(
 
     def pack(strength: float | None, id: str, on: list[str]) -> dict:
         try:
-            strength = nearest(strength, shared.record(id)["config"]["strength"])
-            return happened.packed(packed(shared, id, strength, off(shared, id, on)))
+            return happened.packed(packed(shared, id, measured(shared, id, strength), off(shared, id, on)))
         except GONE:
             return {part.line: words.TOO_OLD}
         except BadDelta as error:
@@ -227,23 +230,21 @@ def wire(
 
     def toggle(strength: float | None, id: str) -> float:
         try:
-            return 0.0 if strength else shared.record(id)["config"]["strength"]
+            return 0.0 if strength else measured(shared, id, None)
         except GONE:
             return 0.0
 
     def again(strength: float | None, id: str, on: list[str]) -> dict:
         try:
-            strength = nearest(strength, shared.record(id)["config"]["strength"])
-            taken_back = off(shared, id, on)
+            made, taken_back = measured(shared, id, None), off(shared, id, on)
+            strength = nearest(strength, made)
             rows, delta, csv = asked_at(shared, id, strength, taken_back)
         except GONE:
             return {part.line: words.TOO_OLD}
         except BadDelta as error:
             return {part.line: safe(str(error))}
-        made = strength == shared.record(id)["config"]["strength"] and not taken_back
-        return happened.ask_again(
-            look(shared.runner, id).figures, rows, None if made else strength, delta, csv
-        )
+        other = None if strength == made and not taken_back else strength
+        return happened.ask_again(look(shared.runner, id).figures, rows, other, delta, csv)
 
     inputs = [part.strength, run]
     offered = [part.line, happened.pack, happened.washed]

@@ -12,7 +12,7 @@ from .follow import View, look
 from .plots import bars
 from .state import Shared
 from .tables import table
-from .tradeoff import GONE, nearest, off
+from .tradeoff import GONE, measured, off
 from .words import percent
 
 CHOICES = 200  # facts in the list
@@ -102,8 +102,7 @@ def wire(
         if not prompt:
             return ""
         try:
-            much = nearest(much, shared.record(id)["config"]["strength"])
-            return lens_table(shared, id, prompt, much, off(shared, id, on))
+            return lens_table(shared, id, prompt, measured(shared, id, much), off(shared, id, on))
         except (*GONE, BadDelta, StopIteration):
             return f"<p>{words.TOO_OLD}</p>"
 

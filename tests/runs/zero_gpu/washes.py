@@ -12,6 +12,7 @@ from pathlib import Path
 import spaces
 from gradio.context import LocalContext
 
+from tests.measure.served import FACTS
 from unlearning.facts.read import read_text
 from unlearning.law.experiment import Sizes
 from unlearning.ui.ask import both
@@ -19,7 +20,6 @@ from unlearning.ui.model import describe
 from unlearning.ui.state import Shared
 
 SIZES = Sizes(retained=40, reasoning=2, held_out=4, curve=4)
-FACTS = "France | capital | Paris\nJapan | capital | Tokyo\nEgypt | continent | Africa\n"
 UNKNOWN = "France | national anthem | La Marseillaise\n"
 CHOSEN = {"seed": 3}
 
