@@ -72,9 +72,16 @@ def greedy(
 
 
 def sample(
-    model, tokenizer, prompts: Sequence[str], max_new: int, seed: int, chunk: int = CHUNK, side="left"
+    model,
+    tokenizer,
+    prompts: Sequence[str],
+    max_new: int,
+    seed: int,
+    chunk: int = CHUNK,
+    side="left",
+    temperature: float = 1.0,
 ) -> list[str]:
-    """A continuation of each prompt sampled at temperature 1, up to end of text or `max_new` tokens.
+    """A continuation of each prompt sampled at a temperature, up to end of text or `max_new` tokens.
 
     The draws depend on the seed, the prompt's place and the step, so the batch makes no difference.
     """
@@ -83,7 +90,7 @@ def sample(
     )
 
     def pick(logits: Tensor, rows: list[int], step: int) -> Tensor:
-        below = logits.double().softmax(-1).cumsum(-1)  # (B, V)
+        below = (logits.double() / temperature).softmax(-1).cumsum(-1)  # (B, V)
         u = draws[rows, step, None].to(below.device) * below[:, -1:]
         return (below <= u).sum(-1).clamp(max=below.shape[1] - 1)
 

@@ -9,6 +9,10 @@ import numpy as np
 Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
+# 97.5 % quantiles of Student's t for 1 to 9 degrees of freedom
+T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
+
+
 @dataclass(frozen=True)
 class Rate:
     """A mean over n facts with its 95 % interval; None where there is nothing to say."""
@@ -47,6 +51,16 @@ def rate(values: Sequence[bool | float], seed: int = 0, draws: int = 1000, share
         return Rate(float(x[0]), low, high, x.size)
     low, high = np.percentile(_bootstrap_means(x, seed, draws), (2.5, 97.5))
     return Rate(mean, float(low), float(high), x.size)
+
+
+def paired(differences: Sequence[float]) -> Rate:
+    """Mean of one difference a seed, 1 to 10 of them, with Student's 95 % interval; None for a single one."""
+    x = np.asarray(differences, dtype=np.float64)
+    mean = float(x.mean())
+    if x.size == 1:
+        return Rate(mean, None, None, 1)
+    half = T[x.size - 2] * float(x.std(ddof=1)) / sqrt(x.size)
+    return Rate(mean, mean - half, mean + half, x.size)
 
 
 def wilson(p: float, n: int) -> tuple[float, float]:
