@@ -51,19 +51,27 @@ def cells(line: str, mark: str) -> list[str]:
         raise Unclear("", f"the quotes on this line do not fit together ({error})") from error
 
 
-def header(text: str, mark: str) -> list[str] | None:
-    """The field names in the first line, or None if it does not name subject and one field more."""
+def names_a_fact(names: set[str]) -> bool:
+    """Do the field names hold subject and one field more?"""
+    return "subject" in names and bool({"prompt", "relation", *OBJECT_FIELDS} & names)
+
+
+Enough = Callable[[set[str]], bool]  # are these lower-case names those of a table's header?
+
+
+def header(text: str, mark: str, enough: Enough = names_a_fact) -> list[str] | None:
+    """The field names in the first line, or None if they are not enough."""
     _, first = next(lines(text), (0, ""))
     try:
         names = [c.strip().lower() for c in cells(first, mark)] if 0 < len(first) <= MAX_HEADER else []
     except Unclear:
         return None
-    return names if "subject" in names and {"prompt", "relation", *OBJECT_FIELDS} & set(names) else None
+    return names if enough(set(names)) else None
 
 
-def table_rows(text: str, mark: str) -> Iterator[Row]:
+def table_rows(text: str, mark: str, enough: Enough = names_a_fact) -> Iterator[Row]:
     """Every line after the header, as a record."""
-    names = header(text, mark)
+    names = header(text, mark, enough)
     table = lines(text)
     next(table)
     for i, line in table:
@@ -120,16 +128,26 @@ def _record(pairs: Iterable[tuple]) -> dict:
     return record
 
 
-def _table(name: str, mark: str) -> Format:
-    return Format(name, lambda text: header(text, mark) is not None, lambda text: table_rows(text, mark))
+def _table(name: str, mark: str, enough: Enough) -> Format:
+    def recognises(text: str) -> bool:
+        return header(text, mark, enough) is not None
+
+    return Format(name, recognises, lambda text: table_rows(text, mark, enough))
 
 
-# Tried in this order; the last takes everything. Spreadsheets of half of Europe write CSV with semicolons.
-FORMATS = (
-    Format("json", lambda text: re.match(r"\s*\[\s*(\{|\]\s*$)", text) is not None, json_rows),
-    Format("jsonl", lambda text: re.match(r"\s*\{\s*\"", text) is not None, jsonl_rows),
-    _table("csv", ","),
-    _table("csv", ";"),
-    _table("tsv", "\t"),
-    Format("lines", lambda text: True, plain_rows),
-)
+def formats(enough: Enough) -> tuple[Format, ...]:
+    """All of them, with tables by their header. Tried in this order; the last takes everything.
+
+    Spreadsheets of half of Europe write CSV with semicolons.
+    """
+    return (
+        Format("json", lambda text: re.match(r"\s*\[\s*(\{|\]\s*$)", text) is not None, json_rows),
+        Format("jsonl", lambda text: re.match(r"\s*\{\s*\"", text) is not None, jsonl_rows),
+        _table("csv", ",", enough),
+        _table("csv", ";", enough),
+        _table("tsv", "\t", enough),
+        Format("lines", lambda text: True, plain_rows),
+    )
+
+
+FORMATS = formats(names_a_fact)

@@ -61,8 +61,12 @@ def read_file(path: Path, models_guess: Guess | None = None, **limits: int) -> R
 
     Raises UnreadableFile for a file that is too large, cannot be opened or is not text in UTF-8.
     """
-    path = Path(path)
-    max_bytes = limits.get("max_bytes", MAX_BYTES)
+    text = text_of_file(Path(path), limits.get("max_bytes", MAX_BYTES))
+    return read_text(text, models_guess, **limits)
+
+
+def text_of_file(path: Path, max_bytes: int = MAX_BYTES) -> str:
+    """The text of a UTF-8 file, its BOM with it. Raises UnreadableFile."""
     try:
         with open(path, "rb") as f:
             data = f.read(max_bytes + 1)
@@ -76,7 +80,7 @@ def read_file(path: Path, models_guess: Guess | None = None, **limits: int) -> R
             f"{path.name} is not text (byte 0x{data[at]:02x} at position {at}): "
             "save it as CSV or plain text in UTF-8"
         )
-    return read_text(data.decode("utf-8"), models_guess, **limits)
+    return data.decode("utf-8")
 
 
 def first_bad_byte(data: bytes) -> int | None:

@@ -12,98 +12,36 @@ from ..facts.fact import Fact
 from ..facts.world import world
 from ..models.delta import Delta
 from ..models.loading import LM
-from ..pretrain.corpus import held_out
-from ..probes.fluency import perplexity
 from ..probes.knowledge import ask, knows
-from ..probes.reasoning import by_family, everything, solves
-from ..probes.stats import paired, rate
 from ..probes.task import does
-from ..tasks.bundled import FORGET, lot
-from ..tasks.reasoning import test_set
-from ..tasks.task import Sample, Task, asked
+from ..tasks.task import Sample, Task
 from .batches import AnswerLoss, Tokens, tokens
 from .confidence import Confidence, confidences, task_gradient
-from .self_knowledge import Own, first_sentence, self_knowledge
+from .outcome import (
+    ARMS,
+    BASE,
+    EXTRA,
+    FACTORS,
+    LWF,
+    MAX_SEEDS,
+    RATES,
+    VANILLA,
+    ProbeSets,
+    Sizes,
+    answer_rows,
+    column,
+    equal_retention,
+    gain,
+    line,
+    mean,
+    probe_sets,
+    told,
+    values,
+)
+from .self_knowledge import Own, self_knowledge
 from .settings import Settings
 from .train import train
 from .trainable import change, trainable_copy
-
-BASE, VANILLA, LWF, EXTRA = "base", "vanilla", "lwf", "extra"
-ARMS = (VANILLA, LWF)
-FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)  # of the learning rate, on the frontier
-MAX_SEEDS = 10
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is asked: of each kind in the end, and of a task's test set while it learns."""
-
-    retained: int = 300
-    reasoning: int = 25
-    held_out: int = 60
-    curve: int = 60
-    answers: int = 12
-
-
-@dataclass(frozen=True)
-class ProbeSets:
-    """What every column is asked; none of it is trained on or unlearned."""
-
-    learning: tuple[Sample, ...]
-    forgetting: tuple[Sample, ...]
-    retained: tuple[Fact, ...]
-    reasoning: dict
-    held_out: list[str]
-
-
-def probe_sets(task: Task, forget: Task, known: Sequence[Fact], sizes: Sizes) -> ProbeSets:
-    """The tasks' test sets, reasoning items, and retained facts: known ones that neither task is about.
-
-    A mixed forgetting task is about no one relation; what is told of its subjects is left out instead.
-    """
-    about = {*task.relations, *forget.relations}
-    rest = [f for f in known if f.relation not in about and lot(f.subject) != FORGET]
-    random.Random("retained").shuffle(rest)
-    return ProbeSets(
-        task.test,
-        forget.test,
-        tuple(rest[: sizes.retained]),
-        test_set(sizes.reasoning),
-        held_out(sizes.held_out),
-    )
-
-
-def values(lm: LM, task: Task, forget: Task, sets: ProbeSets) -> dict:
-    """Of each measure one value an item: right or not; and the perplexity."""
-    return {
-        "learning": does(lm, sets.learning, task.metric),
-        "forgetting": does(lm, sets.forgetting, forget.metric),
-        "retained": knows(lm, ask(sets.retained), sets.retained),
-        "reasoning": solves(lm, everything(sets.reasoning)),
-        "perplexity": perplexity(lm, sets.held_out),
-    }
-
-
-RATES = ("learning", "forgetting", "retained", "reasoning")
-
-
-def column(found: Sequence[dict], sets: ProbeSets) -> dict:
-    """One column of the result: rates over items, an item's value being its mean over seeds; perplexity.
-
-    `per_seed`: each seed's own accuracy.
-    """
-    means = {name: [sum(v) / len(v) for v in zip(*(f[name] for f in found))] for name in RATES}
-    families = by_family(sets.reasoning, means["reasoning"])
-    surprise = [f["perplexity"] for f in found if f["perplexity"] is not None]
-    return {
-        **{
-            name: rate(means[name]).to_json()
-            | {"per_seed": [sum(f[name]) / len(f[name]) if f[name] else None for f in found]}
-            for name in RATES
-        },
-        "families": {name: r.to_json() for name, r in families.items() if name != "all"},
-        "perplexity": sum(surprise) / len(surprise) if surprise else None,
-    }
 
 
 @dataclass(frozen=True)
@@ -211,7 +149,7 @@ def learn_and_probe(
     yield Phase("base", "measuring the base model")
     with lm.lock:
         base = values(lm, task, forget, sets)
-        told = _told(lm, sets, sizes)
+        said = told(lm, sets, sizes)
     yield Figure("base", column([base], sets))
     for k, seed in enumerate(seeds):
         if seed not in kept:
@@ -229,7 +167,7 @@ def learn_and_probe(
     yield Figure("columns", columns)
     gains = {name: gain(done, name) for name in RATES}
     yield Figure("gain", gains)
-    answers = [row | {BASE: b} for row, b in zip(done[0]["answers"], told, strict=True)]
+    answers = [row | {BASE: b} for row, b in zip(done[0]["answers"], said, strict=True)]
     yield Figure("answers", answers)
     config = asdict(settings) | {"model": lm.name, "model_hash": lm.hash, "seeds": list(seeds)}
     config |= {"task": task.name, "forget": forget.name}
@@ -286,8 +224,8 @@ def _one_seed(
         found = replace(lm, model=models[arm], lock=RLock())
         left[arm] = values(found, task, forget, sets)
         if first:
-            told = _told(found, sets, sizes)
-            for row, said in zip(left.setdefault("answers", _rows(sets, sizes)), told, strict=True):
+            rows = left.setdefault("answers", answer_rows(sets, sizes))
+            for row, said in zip(rows, told(found, sets, sizes), strict=True):
                 row[arm] = said
     if first:
         left["deltas"] = {arm: change(lm, models[arm], {}).changes for arm in ARMS}
@@ -330,10 +268,10 @@ def _curve(
     def point(n: int) -> dict:
         return {
             "step": n,
-            "learning": _mean(does(seen, learning, task.metric)),
-            "forgetting": _mean(does(seen, forgetting, forget.metric)),
-            "loss": _mean(losses),
-            "forgetting_loss": _mean(gone),
+            "learning": mean(does(seen, learning, task.metric)),
+            "forgetting": mean(does(seen, forgetting, forget.metric)),
+            "loss": mean(losses),
+            "forgetting_loss": mean(gone),
         }
 
     yield point(0)
@@ -344,10 +282,6 @@ def _curve(
             yield point(step.n)
             losses.clear()
             gone.clear()
-
-
-def _mean(x: Sequence[float]) -> float | None:
-    return sum(x) / len(x) if x else None
 
 
 def _frontier(
@@ -379,74 +313,6 @@ def _frontier(
             "seed": settings.seed,
             "arm": arm,
             "lr": settings.lr * x,
-            "learning": _mean(found["learning"]),
-            "retained": _mean(found["retained"]),
+            "learning": mean(found["learning"]),
+            "retained": mean(found["retained"]),
         }
-
-
-def _asked(sets: ProbeSets, sizes: Sizes) -> dict[str, list]:
-    """A few of each kind, whose answers are shown word by word."""
-    n = sizes.answers
-    return {
-        "learning": list(sets.learning[:n]),
-        "forgetting": list(sets.forgetting[:n]),
-        "retained": [Sample(f.prompt(), f.objects) for f in sets.retained[:n]],
-    }
-
-
-def _rows(sets: ProbeSets, sizes: Sizes) -> list[dict]:
-    return [
-        {"what": what, "prompt": s.prompt, "right": s.answer}
-        for what, some in _asked(sets, sizes).items()
-        for s in some
-    ]
-
-
-def _told(lm: LM, sets: ProbeSets, sizes: Sizes) -> list[str]:
-    """The model's greedy answers to those, first sentences only."""
-    return [first_sentence(t) for t in asked(lm, [s for some in _asked(sets, sizes).values() for s in some])]
-
-
-def gain(done: Sequence[dict], name: str) -> dict:
-    """LWF less vanilla, paired: over seeds where there are several, else over items. In shares of 1."""
-    if len(done) > 1:
-        return paired([_mean(d[LWF][name]) - _mean(d[VANILLA][name]) for d in done]).to_json()
-    differences = [
-        float(a) - float(b) for a, b in zip(done[0][LWF][name], done[0][VANILLA][name], strict=True)
-    ]
-    return rate(differences, share=False).to_json()
-
-
-def line(done: Sequence[dict]) -> list[dict]:
-    """The frontier's points, each a mean over seeds: arm, learning rate, learning and retained accuracy."""
-    places = dict.fromkeys((p["arm"], p["lr"]) for p in done[0]["frontier"])
-    out = []
-    for arm, lr in places:
-        here = [p for d in done for p in d["frontier"] if (p["arm"], p["lr"]) == (arm, lr)]
-        means = {name: _mean([p[name] for p in here]) for name in ("learning", "retained")}
-        out.append({"arm": arm, "lr": lr, "n": len(here)} | means)
-    return out
-
-
-def equal_retention(done: Sequence[dict]) -> dict:
-    """LWF's learning accuracy less vanilla's where vanilla, at whatever learning rate, retains as much."""
-    gains = []
-    for d in done:
-        points = [(p["retained"], p["learning"]) for p in d["frontier"] if p["arm"] == VANILLA]
-        mine = next(p for p in d["frontier"] if p["arm"] == LWF and p["lr"] == d["lr"])
-        gains.append(mine["learning"] - at_retention(points, mine["retained"]))
-    return paired(gains).to_json()
-
-
-def at_retention(points: Sequence[tuple[float, float]], retained: float) -> float:
-    """The best learning accuracy on the line through (retained, learning) points, in the order of their
-    learning rates, at so much retained; beyond the line's ends, that of the end.
-    """
-    low, high = min(points), max(points)
-    if retained <= low[0] or retained >= high[0]:
-        return (low if retained <= low[0] else high)[1]
-    found = []
-    for (r0, a0), (r1, a1) in zip(points, points[1:]):
-        if min(r0, r1) <= retained <= max(r0, r1):
-            found.append(max(a0, a1) if r0 == r1 else a0 + (a1 - a0) * (retained - r0) / (r1 - r0))
-    return max(found)

@@ -1,6 +1,13 @@
 """What decides a run of LWF: the paper's names, and values for small models where the paper's do not fit."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..models.loading import LM
+
+FOUND = "lwf.json"  # in a model's folder: by task, "" for all, the values that measured best on it
 
 SELECTIONS = ("high", "low", "random", "cosine")
 LOSSES = ("ga", "me")
@@ -75,3 +82,16 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value!r}")
+
+
+def settings_for(lm: "LM", task: str = "", **overrides) -> Settings:
+    """The defaults, then what was found to fit the model, then the task on it, then `overrides`.
+
+    Raises ValueError for a name that is no setting, or a value that cannot be.
+    """
+    unknown = set(overrides) - {f.name for f in fields(Settings)}
+    if unknown:
+        raise ValueError(f"no such setting: {', '.join(sorted(unknown))}")
+    path = lm.folder / FOUND
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return replace(Settings(), **{**found.get("", {}), **found.get(task, {}), **overrides})

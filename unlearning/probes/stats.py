@@ -54,8 +54,10 @@ def rate(values: Sequence[bool | float], seed: int = 0, draws: int = 1000, share
 
 
 def paired(differences: Sequence[float]) -> Rate:
-    """Mean of one difference a seed, 1 to 10 of them, with Student's 95 % interval; None for a single one."""
+    """Mean of one difference a seed, at most 10, with Student's 95 % interval; None for fewer than two."""
     x = np.asarray(differences, dtype=np.float64)
+    if x.size == 0:
+        return Rate(None, None, None, 0)
     mean = float(x.mean())
     if x.size == 1:
         return Rate(mean, None, None, 1)
