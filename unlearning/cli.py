@@ -88,11 +88,11 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--evaluate-every", type=int, metavar="TOKENS")
     c.add_argument("--without", type=Path, metavar="FILE", help="leave these facts out of the corpus")
     c.add_argument("--threads", type=int, default=1)
-    c = command("bench", bench, "the README's tables: quality, or speed")
+    c = command("bench", bench, "the README's tables: quality, speed, or forgetting")
     _model(c)
-    c.add_argument("what", choices=("quality", "speed"))
+    c.add_argument("what", choices=("quality", "speed", "forgetting"))
     c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the quality cases")
+    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, or learning tasks")
     c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
     return p
 
@@ -390,13 +390,16 @@ def pretrain(args) -> int:
 def bench(args) -> int:
     """The tables of the README."""
     from . import bench as benches
+    from .lwf.matrix import matrix
+    from .tasks.bundled import LEARN
 
     lm = _load(args)
-    result = (
-        benches.quality(lm, args.seeds, args.only, show)
-        if args.what == "quality"
-        else benches.speed(lm, show)
-    )
+    if args.what == "quality":
+        result = benches.quality(lm, args.seeds, args.only, show)
+    elif args.what == "speed":
+        result = benches.speed(lm, show)
+    else:
+        result = matrix(lm, args.seeds, show, args.only or LEARN)
     print(benches.table(result))
     if args.out:
         args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
