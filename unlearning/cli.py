@@ -314,8 +314,9 @@ def learn(args) -> int:
             return FAILED
     record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     for name in ("learning", "forgetting", "retained", "reasoning"):
-        columns = "\t".join(f"{record[c][name]['accuracy']:.3f}" for c in ("base", "vanilla", "lwf"))
-        print(f"{name}\t{columns}\tn={record['lwf'][name]['n']}")
+        if record["lwf"][name]["n"]:
+            columns = "\t".join(f"{record[c][name]['accuracy']:.3f}" for c in ("base", "vanilla", "lwf"))
+            print(f"{name}\t{columns}\tn={record['lwf'][name]['n']}")
     print(f"gain\t{_interval(record['gain'])}")
     if "equal_retention" in record:
         print(f"gain at equal retention\t{_interval(record['equal_retention'])}")

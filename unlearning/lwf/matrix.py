@@ -94,7 +94,7 @@ def _arms(forget: str, task: Task, settings: Settings) -> Iterator[tuple[str, Se
         yield from ((how, replace(settings, select=how)) for how in SELECTIONS if how != settings.select)
         yield "ahead", replace(settings, ahead=True)
         yield EXTRA, settings
-    if forget in task.relations:
+    if set(forgetting(forget).relations) & set(task.relations):
         rates = [settings.lr * x for x in FACTORS if x != 1.0]
         yield from ((arm, replace(settings, lr=lr)) for arm in ARMS for lr in rates)
 
