@@ -88,9 +88,9 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--evaluate-every", type=int, metavar="TOKENS")
     c.add_argument("--without", type=Path, metavar="FILE", help="leave these facts out of the corpus")
     c.add_argument("--threads", type=int, default=1)
-    c = command("bench", bench, "the README's tables: quality, speed, or forgetting")
+    c = command("bench", bench, "the README's tables")
     _model(c)
-    c.add_argument("what", choices=("quality", "speed", "forgetting"))
+    c.add_argument("what", choices=("quality", "speed", "forgetting", "scoring"))
     c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, or learning tasks")
     c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
@@ -392,6 +392,7 @@ def bench(args) -> int:
     """The tables of the README."""
     from . import bench as benches
     from .lwf.matrix import matrix
+    from .lwf.speed import scoring
     from .tasks.bundled import LEARN
 
     lm = _load(args)
@@ -399,6 +400,8 @@ def bench(args) -> int:
         result = benches.quality(lm, args.seeds, args.only, show)
     elif args.what == "speed":
         result = benches.speed(lm, show)
+    elif args.what == "scoring":
+        result = scoring(lm)
     else:
         result = matrix(lm, args.seeds, show, args.only or LEARN)
     print(benches.table(result))
