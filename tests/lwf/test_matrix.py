@@ -20,7 +20,7 @@ def test_gains_are_paired_with_vanilla_at_the_same_rate():
     assert rows["lwf", 1.0]["learning"]["accuracy"] == pytest.approx(0.2)
     assert rows["lwf", 2.0]["learning"]["accuracy"] == pytest.approx(-0.1)
     assert rows["random", 1.0]["learning"] == {"accuracy": 0.0, "low": None, "high": None, "n": 1}
-    lines = list(table({"cells": cells}))
+    lines = list(table({"cells": cells, "settings": {"t": {"lr": 1.0}}}))
     assert lines[0] == "| learn \\ forget | vanilla | mixed |"
     assert lines[2].startswith("| t | 55.0 | +20.0 (")
 

@@ -9,7 +9,7 @@ On reroutings, vanilla and LWF at other learning rates too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import RLock
 
 from ..events import Event, Phase
@@ -35,13 +35,13 @@ def matrix(
     forget: Sequence[str] = FORGET_NAMES,
     **overrides,
 ) -> dict:
-    """{"model", "hash", "seeds", "cells": [{task, forget, arm, lr, and each of RATES}]}.
+    """{"model", "hash", "seeds", "settings": by task, "cells": [{task, forget, arm, lr, and each of RATES}]}.
 
     Each measure of a cell holds one accuracy a seed, None where the arm's loss ran away.
     """
     cells: dict[tuple, dict] = {}
-    for name in learn:
-        settings = settings_for(lm, name, **overrides)
+    every = {name: settings_for(lm, name, **overrides) for name in learn}
+    for name, settings in every.items():
         for seed in seeds:
             show(Phase("bench", f"{name}, seed {seed}"))
             for key, found in _of_task(lm, learning(name), forget, replace(settings, seed=seed)):
@@ -50,7 +50,8 @@ def matrix(
                     cell[measure].append(found and found[measure])
     names = ("task", "forget", "arm", "lr")
     rows = [dict(zip(names, key, strict=True)) | cell for key, cell in cells.items()]
-    return {"model": lm.name, "hash": lm.hash, "seeds": list(seeds), "cells": rows}
+    used = {name: asdict(settings) for name, settings in every.items()}
+    return {"model": lm.name, "hash": lm.hash, "seeds": list(seeds), "settings": used, "cells": rows}
 
 
 def _of_task(
@@ -117,7 +118,9 @@ def gains(result: dict) -> list[dict]:
 
 def table(result: dict) -> Iterator[str]:
     """The matrix as Markdown: LWF's learning accuracy less vanilla's, in points, with the paired interval."""
-    rows = {(g["task"], g["forget"]): g for g in gains(result) if g["arm"] == LWF and _main(result, g)}
+    own = {(name, settings["lr"]) for name, settings in result["settings"].items()}
+    at_own = [g for g in gains(result) if g["arm"] == LWF and (g["task"], g["lr"]) in own]
+    rows = {(g["task"], g["forget"]): g for g in at_own}
     learn, forget = (list(dict.fromkeys(c[k] for c in result["cells"])) for k in ("task", "forget"))
     yield "| learn \\ forget | vanilla | " + " | ".join(forget) + " |"
     yield "|---|---|" + "---|" * len(forget)
@@ -125,14 +128,6 @@ def table(result: dict) -> Iterator[str]:
         found = [rows[name, f] for f in forget]
         cells = [f"{_points(g['learning'])}" for g in found]
         yield f"| {name} | {100 * found[0]['vanilla']:.1f} | " + " | ".join(cells) + " |"
-
-
-def _main(result: dict, g: dict) -> bool:
-    """Is it at the task's own learning rate, not one of the frontier's?"""
-    rates = [
-        c["lr"] for c in result["cells"] if (c["task"], c["forget"], c["arm"]) == (g["task"], MIXED, LWF)
-    ]
-    return g["lr"] in (rates or [g["lr"]])
 
 
 def _points(r: dict) -> str:

@@ -20,7 +20,7 @@ SAMPLES, ROUNDS = 32, 5
 
 
 def scoring(lm: LM, learn: str = "employer-to-home-town", forget: str = "employer") -> dict:
-    """Seconds a sample, the median of five rounds: scored in chunks, and trained on in batches of 1 and of 8."""
+    """Seconds a sample, the median of five rounds: scored in chunks, and trained on in batches of 1 and 8."""
     task, against = learning(learn), forgetting(forget)
     some = encoded(lm, against.train, against)[:SAMPLES]
     s = Settings()
