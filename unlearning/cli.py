@@ -403,9 +403,12 @@ def bench(args) -> int:
     elif args.what == "scoring":
         result = scoring(lm)
     else:
-        result = matrix(lm, args.seeds, show, args.only or LEARN)
+        had = json.loads(args.out.read_text(encoding="utf-8")) if args.out and args.out.exists() else None
+        for result in matrix(lm, args.seeds, show, args.only or tuple(LEARN), had=had):
+            if args.out:
+                args.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
     print(benches.table(result))
-    if args.out:
+    if args.out and args.what != "forgetting":
         args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return OK
 

@@ -32,8 +32,12 @@ def test_a_small_matrix_is_real(monkeypatch, tmp_path):
     torch.set_num_threads(1)
     lm = load("lethe-llama", device="cpu")
     few = {"learn": ("topic",), "forget": ("mixed",), "samples": 8, "steps": 2, "own": 16}
-    found = matrix(lm, (0, 1), **few)
+    (found,) = matrix(lm, (0, 1), **few)
     arms = [c["arm"] for c in found["cells"]]
     assert arms == ["vanilla", "lwf", "low", "random", "cosine", "ahead", "extra"]
     assert all(len(c[m]) == 2 for c in found["cells"] for m in ("learning", "retained"))
     assert len(list(table(found))) == 3
+    monkeypatch.setattr("unlearning.lwf.matrix._of_task", None)  # what is had is not run again
+    assert list(matrix(lm, (0, 1), had=found, **few)) == [found]
+    with pytest.raises(TypeError):
+        list(matrix(lm, (0, 2), had=found, **few))

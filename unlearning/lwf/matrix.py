@@ -24,7 +24,7 @@ from .settings import SELECTIONS, Settings, settings_for
 from .train import Diverged, train
 from .trainable import trainable_copy
 
-SIZES = Sizes(retained=300, reasoning=25, held_out=20)
+SIZES = Sizes(retained=200, reasoning=10, held_out=2)
 
 
 def matrix(
@@ -33,25 +33,40 @@ def matrix(
     show: Callable[[Event], None] = lambda e: None,
     learn: Sequence[str] = tuple(LEARN),
     forget: Sequence[str] = FORGET_NAMES,
+    had: dict | None = None,
     **overrides,
-) -> dict:
+) -> Iterator[dict]:
     """{"model", "hash", "seeds", "settings": by task, "cells": [{task, forget, arm, lr, and each of RATES}]}.
 
-    Each measure of a cell holds one accuracy a seed, None where the arm's loss ran away.
+    Each measure of a cell holds one accuracy a seed, None where the arm's loss ran away. Yields the result so
+    far after each learning task. `had`: an earlier result; what it has of the same model, seeds and settings
+    is not run again.
     """
+    used = {name: asdict(settings_for(lm, name, **overrides)) for name in learn}
+    result = {"model": lm.name, "hash": lm.hash, "seeds": list(seeds), "settings": {}, "cells": []}
+    same = had is not None and all(had[k] == result[k] for k in ("hash", "seeds"))
+    for name in learn:
+        if same and had["settings"].get(name) == used[name]:
+            rows = [c for c in had["cells"] if c["task"] == name]
+        else:
+            rows = _rows(lm, name, seeds, show, forget, overrides)
+        result["settings"][name] = used[name]
+        result["cells"] += rows
+        yield result
+
+
+def _rows(lm: LM, name: str, seeds, show, forget: Sequence[str], overrides: dict) -> list[dict]:
+    """The cells of one learning task."""
     cells: dict[tuple, dict] = {}
-    every = {name: settings_for(lm, name, **overrides) for name in learn}
-    for name, settings in every.items():
-        for seed in seeds:
-            show(Phase("bench", f"{name}, seed {seed}"))
-            for key, found in _of_task(lm, learning(name), forget, replace(settings, seed=seed)):
-                cell = cells.setdefault(key, {m: [] for m in RATES})
-                for measure in RATES:
-                    cell[measure].append(found and found[measure])
+    settings = settings_for(lm, name, **overrides)
+    for seed in seeds:
+        show(Phase("bench", f"{name}, seed {seed}"))
+        for key, found in _of_task(lm, learning(name), forget, replace(settings, seed=seed)):
+            cell = cells.setdefault(key, {m: [] for m in RATES})
+            for measure in RATES:
+                cell[measure].append(found and found[measure])
     names = ("task", "forget", "arm", "lr")
-    rows = [dict(zip(names, key, strict=True)) | cell for key, cell in cells.items()]
-    used = {name: asdict(settings) for name, settings in every.items()}
-    return {"model": lm.name, "hash": lm.hash, "seeds": list(seeds), "settings": used, "cells": rows}
+    return [dict(zip(names, key, strict=True)) | cell for key, cell in cells.items()]
 
 
 def _of_task(
