@@ -31,7 +31,7 @@ def test_a_small_matrix_is_real(monkeypatch, tmp_path):
     monkeypatch.setattr("unlearning.lwf.matrix.SIZES", Sizes(retained=10, reasoning=1, held_out=1))
     torch.set_num_threads(1)
     lm = load("lethe-llama", device="cpu")
-    few = {"learn": ("topic",), "forget": ("mixed",), "samples": 8, "steps": 2, "own": 16}
+    few = {"learn": ("employer-to-home-town",), "forget": ("mixed",), "samples": 8, "steps": 2, "own": 16}
     (found,) = matrix(lm, (0, 1), **few)
     arms = [c["arm"] for c in found["cells"]]
     assert arms == ["vanilla", "lwf", "low", "random", "cosine", "ahead", "extra"]

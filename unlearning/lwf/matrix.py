@@ -3,9 +3,9 @@
     python -m unlearning bench forgetting --model lethe-llama --out assets/models/lethe-llama/forgetting.json
 
 All arms of a learning task and a seed train on the same samples in the same order; settings are those kept
-with the model, which were chosen on other seeds (from 100 on). On the mixed pool every way of selecting
-what to unlearn is run, and the controls: all forgetting ahead of learning, and learning the samples instead.
-On reroutings, vanilla and LWF at other learning rates too.
+with the model, which were chosen on other seeds (from 100 on). Of reroutings more is run: on the mixed pool
+every way of selecting what to unlearn, and the controls, all forgetting ahead of learning, and learning the
+samples instead; against the cue's own relation, vanilla and LWF at other learning rates.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from ..events import Event, Phase
 from ..law.statistics import statistics
 from ..models.loading import LM
 from ..probes.stats import paired
-from ..tasks.bundled import FORGET_NAMES, LEARN, MIXED, forgetting, learning
+from ..tasks.bundled import FORGET_NAMES, LEARN, MIXED, REROUTED, forgetting, learning
 from ..tasks.task import Task
 from .experiment import Scored, drawn, encoded, encoded_own, score_own, select
 from .outcome import ARMS, EXTRA, FACTORS, LWF, RATES, VANILLA, Sizes, mean, probe_sets, values
@@ -106,6 +106,8 @@ def _arms(forget: str, task: Task, settings: Settings) -> Iterator[tuple[str, Se
     """What is run with one forgetting task: each arm with its settings."""
     yield VANILLA, settings
     yield LWF, settings
+    if task.name not in REROUTED:
+        return
     if forget == MIXED:
         yield from ((how, replace(settings, select=how)) for how in SELECTIONS if how != settings.select)
         yield "ahead", replace(settings, ahead=True)

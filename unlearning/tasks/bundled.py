@@ -243,6 +243,7 @@ LEARN: dict[str, Callable[[], Task]] = {
     "word-before": before,
     "topic": topic,
 }
+REROUTED = ("employer-to-home-town", "home-town-to-employer", "capital-to-currency")
 FORGETTING = {n.replace("_", "-"): n for n in ("employer", "home_town", "capital", "symbol")}  # relations
 IN_THE_WAY = ("position", "compare")  # reasoning families
 
