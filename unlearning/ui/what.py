@@ -8,7 +8,7 @@ import gradio as gr
 from ..facts.examples import examples
 from ..facts.read import UnreadableFile, read_file
 from . import words
-from .preview import Preview, asked, read
+from .preview import Preview, asked
 from .state import Shared
 from .tables import table
 from .text import safe
@@ -65,7 +65,7 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) 
 
     def preview(text: str, name: str) -> dict:
         try:
-            return what.show(asked(read(text, name, *shared.limits), shared.lm(name)))
+            return what.show(asked(shared.read(text, name), shared.lm(name)))
         except UnreadableFile as error:
             return what.complain(str(error))
 
