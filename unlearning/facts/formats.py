@@ -24,11 +24,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: its name, how to tell it from its text, and its rows."""
+    """A kind of file: its name, how to tell it from its text, its rows, and what stands between its cells."""
 
     name: str
     recognises: Callable[[str], bool]
     rows: Callable[[str], Iterable[Row]]
+    mark: str = ""
+
+
+def format_of(text: str) -> Format:
+    """The first of FORMATS that recognises the text; it must have no byte order mark."""
+    return next(f for f in FORMATS if f.recognises(text))
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
@@ -121,7 +127,9 @@ def _record(pairs: Iterable[tuple]) -> dict:
 
 
 def _table(name: str, mark: str) -> Format:
-    return Format(name, lambda text: header(text, mark) is not None, lambda text: table_rows(text, mark))
+    return Format(
+        name, lambda text: header(text, mark) is not None, lambda text: table_rows(text, mark), mark
+    )
 
 
 # Tried in this order; the last takes everything. Spreadsheets of half of Europe write CSV with semicolons.
