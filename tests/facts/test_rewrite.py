@@ -181,9 +181,9 @@ def test_no_first_line_makes_a_plain_list_another_kind_of_file(first):
 @pytest.mark.parametrize(
     "fields, at_fault, said",
     [
-        (("", "b", "c"), "subject", "missing or empty"),
-        (("a", " \t", "c"), "relation", "missing or empty"),
-        (("a", "b", "\u2028"), "object", "missing or empty"),
+        (("", "b", "c"), "subject", "is empty"),
+        (("a", " \t", "c"), "relation", "is empty"),
+        (("a", "b", "\u2028"), "object", "is empty"),
         (("a\nb", "b", "c"), "subject", "line break"),
         (("a", "b\r\nc", "c"), "relation", "line break"),
         (("a", "b", "c\n"), "object", "line break"),

@@ -123,6 +123,8 @@ def as_given(*values: str) -> Given:
     for name, value in zip(FIELDS, values, strict=True):
         if "\n" in value or "\r" in value:
             raise Unclear(name, f"the field {name!r} has a line break in it")
+        if not value.strip():
+            raise Unclear(name, f"the field {name!r} is empty")
     record = {name: " ".join(value.split()) for name, value in zip(FIELDS, values, strict=True)}
     return Given(**record, fact=read_record(record, MAX_LINE)[0])
 

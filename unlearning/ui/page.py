@@ -106,7 +106,7 @@ class Page:
             new = view.figures.keys() - shown.figures.keys()
             updates = self.wash.show(view)
             if "known" in new:
-                updates |= self.what.show(preview.with_unknown(view.figures["known"]["unknown"]))
+                updates |= self.what.tell(preview.with_unknown(view.figures["known"]["unknown"]))
             if "answers" in new:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":
