@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 
 from .events import Event, Figure, Phase, Progress, Warn, to_json
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("facts", facts, "show how a file of facts is read")
     c.add_argument("file", type=Path)
     c.add_argument("--json", action="store_true")
+    c.add_argument("--model", metavar="M", help="a model that splits the sentences that nothing else does")
     c = command("probe", probe, "measure a model: facts, reasoning, fluency")
     _model(c)
     c.add_argument("--facts", type=Path, metavar="FILE")
@@ -151,14 +153,15 @@ def _writing(path: Path) -> Iterator[None]:
         raise Wrong(f"{path} cannot be written: {e.strerror or e}") from e
 
 
-def _read(path: Path):
+def _read(path: Path, lm=None):
+    """The facts in a file; `lm()` is a model that may split sentences."""
     from .facts.read import UnreadableFile, read_file
+    from .probes.completion import read_with
 
     try:
-        reading = read_file(path)
+        return read_with(lm, partial(read_file, path)) if lm else read_file(path)
     except UnreadableFile as e:
         raise Wrong(e) from e
-    return reading
 
 
 def models(args) -> int:
@@ -177,7 +180,7 @@ def facts(args) -> int:
     """How each row of a file is read."""
     from .facts.read import describe
 
-    reading = _read(args.file)
+    reading = _read(args.file, args.model and partial(_load, args))
     rows = describe(reading)
     if args.json:
         print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
@@ -201,7 +204,7 @@ def probe(args) -> int:
 
     lm = _load(args)
     stats = statistics(lm)
-    asked = [r.fact for r in _read(args.facts).facts] if args.facts else stats.known
+    asked = [r.fact for r in _read(args.facts, lambda: lm).facts] if args.facts else stats.known
     sets = probe_sets(asked, stats, Sizes(), 0)
     figures = measure(lm, replace(sets, retained=[], same_subject=[]))
     figures = {"facts": figures.pop("washed"), **figures}
@@ -218,12 +221,13 @@ def wash(args) -> int:
     from .runs.memory import NoRoom
     from .runs.wash import FILES, Unwashable, wash_job
 
-    reading = _read(args.facts)
+    model = cache(partial(_load, args))
+    reading = _read(args.facts, model)
     for problem in reading.problems:
         print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
     if not reading.facts:
         raise Wrong(f"{args.facts.name} holds no fact that could be read")
-    lm = _load(args)
+    lm = model()
     overrides = {"method": args.method, "strength": args.strength, "seed": args.seed}
     for name in ("target", "layers", "position"):
         if getattr(args, name) is not None:

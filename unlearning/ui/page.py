@@ -11,7 +11,7 @@ from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
 from . import api, ask, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
-from .preview import Preview, read
+from .preview import Preview
 from .state import Shared
 
 PAGES = 200  # open at once, besides those that wait for their own wash; each opens with two events
@@ -63,7 +63,7 @@ class Page:
         `ticked`.
         """
         try:
-            preview = await asyncio.to_thread(read, text, name, *self.shared.limits)
+            preview = await asyncio.to_thread(self.shared.read, text, name)
             settings = wash.chosen(*choices)
         except UnreadableFile as error:
             yield self.what.complain(str(error)) | self.wash.say(words.NOT_READ)
@@ -89,7 +89,7 @@ class Page:
             return
         try:
             config = self.shared.config(id)
-            preview = await asyncio.to_thread(read, config["text"], config["model"], *self.shared.limits)
+            preview = await asyncio.to_thread(self.shared.read, config["text"], config["model"])
         except (UnknownRun, OSError, ValueError, KeyError):
             yield {self.run: ""} | self.wash.say(words.TOO_OLD)
             return
@@ -106,7 +106,7 @@ class Page:
             new = view.figures.keys() - shown.figures.keys()
             updates = self.wash.show(view)
             if "known" in new:
-                updates |= self.what.show(preview.with_unknown(view.figures["known"]["unknown"]))
+                updates |= self.what.tell(preview.with_unknown(view.figures["known"]["unknown"]))
             if "answers" in new:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":
