@@ -7,7 +7,7 @@ import gradio as gr
 
 from ..facts.examples import examples
 from ..facts.read import UnreadableFile, read_file
-from . import words
+from . import cost, words
 from .preview import Preview, asked, read
 from .state import Shared
 from .tables import table
@@ -60,14 +60,18 @@ def section(shared: Shared) -> WhatSection:
     return WhatSection(example, text, upload, button, line, rows)
 
 
-def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) -> None:
-    """An example or a file goes into the box, and whatever is in the box is read when asked for."""
+def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.State, on_model: dict) -> list:
+    """An example or a file goes into the box, and whatever is in the box is read when asked for.
+
+    `was_asked` gets what `cost.asked` makes of it. Returns the events that read.
+    """
 
     def preview(text: str, name: str) -> dict:
         try:
-            return what.show(asked(read(text, name, *shared.limits), shared.lm(name)))
+            found = asked(read(text, name, *shared.limits), shared.lm(name))
         except UnreadableFile as error:
-            return what.complain(str(error))
+            return what.complain(str(error)) | {was_asked: None}
+        return what.show(found) | {was_asked: cost.asked(name, text, found)}
 
     def of_example(name: str):
         return next((e.text for e in examples() if e.name == name), gr.skip())
@@ -80,10 +84,15 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) 
             return what.complain(str(error))
         return {what.text: Path(path).read_text(encoding="utf-8-sig")}
 
-    reading = {"fn": preview, "inputs": [what.text, model], "outputs": what.outputs(), **on_model}
+    reading = {
+        "fn": preview,
+        "inputs": [what.text, model],
+        "outputs": [*what.outputs(), was_asked],
+        **on_model,
+    }
     reading |= {"show_progress": "minimal", "show_progress_on": what.line}
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    what.button.click(**reading)
-    what.example.input(of_example, what.example, what.text, **quick).then(**reading)
+    chosen = what.example.input(of_example, what.example, what.text, **quick)
     taken = what.upload.upload(of_file, what.upload, [what.text, *what.outputs()], **quick)
-    taken.then(lambda: "", None, what.example, **quick).then(**reading)
+    taken = taken.then(lambda: "", None, what.example, **quick)
+    return [start(**reading) for start in (what.button.click, chosen.then, taken.then)]
