@@ -237,12 +237,14 @@ def wash(args) -> int:
         on = [load_delta(args.on, lm)] if args.on else []
     except ValueError as e:  # a bad delta among them
         raise Wrong(e) from e
+    facts = [r.fact for r in reading.facts]
+    _foretell(lm, facts, settings, bool(on))
     with _writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in (*FILES, "events.jsonl"):  # of an earlier wash into this folder
             (args.out / name).unlink(missing_ok=True)
         try:
-            for event in wash_job(lm, [r.fact for r in reading.facts], settings, args.out, on=on):
+            for event in wash_job(lm, facts, settings, args.out, on=on):
                 log.append(to_json(event))
                 show(event)
         except Unwashable as e:
@@ -260,6 +262,24 @@ def wash(args) -> int:
             )
     print(f"perplexity\t{before['perplexity']:.3f}\t{after['perplexity']:.3f}")
     return OK
+
+
+def _foretell(lm, facts, settings, on_top: bool) -> None:
+    """Say what the wash will cost; nothing where there is nothing to wash."""
+    from .probes.knowledge import ask, knows
+    from .runs.cost import Costs
+
+    costs = Costs()
+    costs.measure(lm, facts)
+    unknown = {f.key for f, known in zip(facts, knows(lm, ask(facts), facts)) if not known}
+    cost = costs.forecast(lm, facts, unknown, settings, on_top)
+    if cost.facts:
+        print(
+            f"{'' if cost.exact else 'at most '}{cost.facts} facts: about {cost.result:.0f} s to the result, "
+            f"then {cost.seconds['curve']:.0f} s for the trade-off curve; about {cost.memory / 1e6:.0f} MB "
+            "beside the model",
+            file=sys.stderr,
+        )
 
 
 def tasks(args) -> int:

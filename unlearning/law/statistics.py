@@ -51,7 +51,7 @@ class Statistics:
 
     def __init__(self, lm: LM, tokens: int = 16_000):
         self.lm, self.tokens = lm, tokens
-        self._moments: dict[str, Tensor] = {}
+        self._moments: dict[tuple[str, str, int], Tensor] = {}
         self._numbers: dict[tuple[str, str], list[float]] = {}
 
     @cached_property
@@ -126,22 +126,33 @@ class Statistics:
             less = sums(taken_out, layers) if taken_out else {i: 0.0 for i in layers}
         return {i: (total[i] - less[i]) / max(1, n) for i in layers}
 
+    def has(self, name: str) -> bool:
+        """Are the known facts, or numbers of this name for whatever texts, in memory or on disk?"""
+        there = name in vars(self) or any(name == kept for kept, _ in self._numbers)
+        return there or any(self._folder().glob(f"{name}[-.]*safetensors"))
+
+    def missing(self, name: str, layers: Sequence[int]) -> list[int]:
+        """The layers whose moments of this name, such as "C", are neither in memory nor on disk."""
+        new = [i for i in layers if not any((name, i) == (kept, j) for kept, _, j in self._moments)]
+        return [] if (self._folder() / f"{_of_layers(name, new)}.safetensors").exists() else new
+
     def _per_layer(self, name: str, what: str, layers: Sequence[int], measure) -> dict[int, Tensor]:
-        new = [i for i in layers if f"{name} {what} {i}" not in self._moments]
+        new = [i for i in layers if (name, what, i) not in self._moments]
         if new:
             found = self._cached(
-                f"{name}-{'-'.join(map(str, new))}",
-                what,
-                lambda: {str(i): m.float() for i, m in measure(new).items()},
+                _of_layers(name, new), what, lambda: {str(i): m.float() for i, m in measure(new).items()}
             )
-            self._moments |= {f"{name} {what} {i}": found[str(i)].double().to(self.lm.device) for i in new}
-        return {i: self._moments[f"{name} {what} {i}"] for i in layers}
+            self._moments |= {(name, what, i): found[str(i)].double().to(self.lm.device) for i in new}
+        return {i: self._moments[name, what, i] for i in layers}
+
+    def _folder(self) -> Path:
+        return cache_folder() / self.lm.hash[:16]
 
     def _cached(self, name: str, what: str, measure) -> dict[str, Tensor]:
         """From disk when it was measured on this very model and input; a damaged file is measured anew."""
         dtype = str(next(self.lm.model.parameters()).dtype)
         key = hashlib.sha256(f"{self.lm.hash} {dtype} {what}".encode()).hexdigest()
-        path = cache_folder() / self.lm.hash[:16] / f"{name}.safetensors"
+        path = self._folder() / f"{name}.safetensors"
         try:
             with safe_open(path, "pt") as f:
                 if (f.metadata() or {}).get("key") == key:
@@ -158,6 +169,10 @@ class Statistics:
         except OSError:
             pass  # a read-only disk costs time, not the wash
         return found
+
+
+def _of_layers(name: str, layers: Sequence[int]) -> str:
+    return f"{name}-{'-'.join(map(str, layers))}"
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 MAX_NEW = 10  # the paper's answer length in tokens
 CHUNK = 128  # rows a forward pass
+AT_ONCE = 2048  # positions whose logits are held together
 
 
 @dataclass(frozen=True)
@@ -188,10 +189,10 @@ def score_ids(
     return out
 
 
-def _read_off(model, h: Tensor, token: Tensor, at_once: int = 2048) -> tuple[list[float], list[int]]:
+def _read_off(model, h: Tensor, token: Tensor) -> tuple[list[float], list[int]]:
     """log p of the given tokens and the most probable ones, from final hidden states (N, d)."""
     logp, top = [], []
-    for states, tokens in zip(h.split(at_once), token.split(at_once)):
+    for states, tokens in zip(h.split(AT_ONCE), token.split(AT_ONCE)):
         logits = model.get_output_embeddings()(states).float()  # (n, V)
         logp += logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         top += logits.argmax(-1).tolist()

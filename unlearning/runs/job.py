@@ -80,7 +80,7 @@ class Runner:
         with self._changed:
             if self._closed:
                 raise RuntimeError("this runner is closed")
-            if len(self._waiting) + (self._running is not None) > self.max_waiting:
+            if self.unfinished() > self.max_waiting:
                 raise QueueFull(
                     f"Sorry, {self.max_waiting} runs are waiting already. Please try again in a few minutes."
                 )
@@ -128,6 +128,11 @@ class Runner:
         with self._changed:
             unfinished = ([self._running] if self._running is not None else []) + list(self._waiting)
             return next((i for i, job in enumerate(unfinished) if job.id == id), None)
+
+    def unfinished(self) -> int:
+        """How many runs a new one would have to wait for."""
+        with self._changed:
+            return len(self._waiting) + (self._running is not None)
 
     def state(self, id: str) -> str:
         """One of `log.STATES`. Raises `UnknownRun`."""

@@ -99,13 +99,14 @@ def wire(
     correct: CorrectSection,
     text: gr.Textbox,
     model: gr.Dropdown,
-    show: Callable[[Preview], dict],
+    show: Callable[[Preview, str, str], dict],
     outputs: list,
     on_model: dict,
-) -> None:
+) -> list:
     """A chosen row fills the fields; the buttons change it in the text, which is then read again.
 
-    `show(preview)` gives the updates of `outputs` for how a text is read.
+    `show(preview, text, model)` gives the updates of `outputs` for how a text is read. Returns the events
+    that read.
     """
 
     def choose(box: str, name: str, number: int | None, said: str) -> dict:
@@ -135,18 +136,20 @@ def wire(
         new, preview, fault = changed(box, name, number, said, lambda: rewrite(box, number, *fields))
         if fault:
             return {correct.note: line(fault)}
-        return {text: new} | show(preview) | {correct.note: line(now(preview, number))}
+        return {text: new} | show(preview, new, name) | {correct.note: line(now(preview, number))}
 
     def removed(box: str, name: str, number: int | None, said: str) -> dict:
         new, preview, fault = changed(box, name, number, said, lambda: remove(box, number))
         if fault:
             return {correct.note: line(fault)}
-        return {text: new} | show(preview) | {correct.note: line(words.REMOVED.format(row=number))}
+        return {text: new} | show(preview, new, name) | {correct.note: line(words.REMOVED.format(row=number))}
 
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     inputs = [text, model, correct.row, correct.said]
     correct.row.input(choose, inputs, correct.outputs(), **quick)
     saying = {"show_progress": "minimal", "show_progress_on": correct.note, **on_model}
     done = [correct.button.click, *(field.submit for field in correct.fields())]
-    gr.on(done, rewritten, [*inputs, *correct.fields()], [text, *outputs], **saying)
-    correct.remove.click(removed, inputs, [text, *outputs], **saying)
+    return [
+        gr.on(done, rewritten, [*inputs, *correct.fields()], [text, *outputs], **saying),
+        correct.remove.click(removed, inputs, [text, *outputs], **saying),
+    ]

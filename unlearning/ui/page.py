@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
-from . import api, ask, happened, inside, model, sessions, tradeoff, wash, what, within, words
+from . import api, ask, cost, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
 from .preview import Preview
 from .state import Shared
@@ -149,7 +149,9 @@ def build(shared: Shared) -> gr.Blocks:
     with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(min(3600, kept), kept)) as demo:
         api.add(shared, ON_MODEL, following)  # first, so that nothing else gets its three names
         page = Page(shared)
-        what.wire(shared, page.what, page.model.name, ON_MODEL)
+        asked = gr.State(None)
+        read = what.wire(shared, page.what, page.model.name, asked, ON_MODEL)
+        cost.wire(shared, page.wash, page.what.text, page.model.name, page.run, asked, read, ON_MODEL)
         happened.wire(page.happened)
         strength, below = page.trade_off.strength, page.trade_off.below
         moved = tradeoff.wire(shared, page.trade_off, page.happened, page.run, ON_MODEL)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..facts.fact import Fact
 from ..models.loading import bundled, check_device
+from ..runs.cost import Costs
 from ..runs.gpu import caller, on_zero_gpu, wash_on_gpu
 from ..runs.job import Runner
 from ..runs.wash import DELTA, OWN, RECORD, Unwashable, wash_job
@@ -85,6 +86,7 @@ class Shared:
         if self.device:
             check_device(self.device)
         self.runner = Runner(Path(root) if root else default_root(), waiting, keep_seconds=3600 * keep_hours)
+        self.costs = Costs(sizes, self.lent)
         self._models: OrderedDict[str, LM] = OrderedDict()
         self._loading = Lock()
         self.read = lru_cache(KEEP_READINGS)(self._read)
@@ -132,8 +134,10 @@ class Shared:
             except ValueError as error:  # of this model: a layer that it does not have
                 raise Unwashable(str(error)) from error
             if self.lent:
-                return wash_on_gpu(asker, name, facts, settings, folder, self.sizes, below)
-            return wash_job(lm, facts, settings, folder, self.sizes, below)
+                events = wash_on_gpu(asker, name, facts, settings, folder, self.sizes, below)
+            else:
+                events = wash_job(lm, facts, settings, folder, self.sizes, below)
+            return self.costs.learning(lm, facts, settings, bool(on), events)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned
         id = self.runner.submit({"model": name, "text": text, "on": list(on), **chosen}, make)

@@ -12,7 +12,8 @@ CSS = """
 .gradio-container h2 { margin-top: 8px; font-weight: 700; }
 .gradio-container h3 { margin: 4px 0; font-size: var(--text-md); font-weight: 700; }
 #headline p { font-size: var(--text-xl); line-height: 1.4; }
-#status p { margin: 4px 0; }
+#status p, #cost p { margin: 4px 0; }
+#cost:not(:has(p)) { display: none; }
 #status .small { font-size: var(--text-sm); color: var(--body-text-color-subdued); }
 #status progress {
   width: 100%; height: 10px; border: 0; appearance: none;
@@ -23,7 +24,7 @@ CSS = """
 #status progress::-moz-progress-bar { background: #0f766e; }
 .dark #status progress::-webkit-progress-value { background: #2dd4bf; }
 .dark #status progress::-moz-progress-bar { background: #2dd4bf; }
-:is(#preview, #answers, #stay, #status, #row-note) .html-container { padding: 0; }
+:is(#preview, #answers, #stay, #status, #cost, #row-note) .html-container { padding: 0; }
 .lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
 .lethe-table:focus-visible { outline-offset: -3px; }
 .gradio-container .lethe-table table {

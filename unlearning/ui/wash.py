@@ -23,6 +23,7 @@ class WashSection:
     position: gr.Dropdown
     layers: gr.Textbox
     on_top: gr.Checkbox
+    cost: gr.HTML
     wash: gr.Button
     stop: gr.Button
     status: gr.HTML
@@ -32,7 +33,7 @@ class WashSection:
         return [getattr(self, name) for name in SETTINGS]
 
     def outputs(self) -> list:
-        return [*self.settings(), self.on_top, self.wash, self.stop, self.status]
+        return [*self.settings(), self.on_top, self.cost, self.wash, self.stop, self.status]
 
     def show(self, view: View) -> dict:
         """Updates that show how far a run is."""
@@ -44,7 +45,12 @@ class WashSection:
         return {self.status: line(text), **self.buttons(running)}
 
     def buttons(self, running: bool) -> dict:
-        return {self.wash: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
+        """Updates of both; what it would cost goes when it goes on."""
+        cost = {self.cost: ""} if running else {}
+        return cost | {
+            self.wash: gr.update(interactive=not running),
+            self.stop: gr.update(interactive=running),
+        }
 
     def restore(self, config: dict) -> dict:
         """Updates that show what a run was asked to do."""
@@ -81,11 +87,12 @@ def section() -> WashSection:
             elem_id="layers",
         )
     on_top = gr.Checkbox(False, label=words.ON_TOP, info=words.ON_TOP_INFO, visible=False, elem_id="on-top")
+    cost = gr.HTML("", elem_id="cost", js_on_load=None)
     with gr.Row():
         wash = gr.Button(words.WASH, variant="primary", elem_id="wash", min_width=120)
         stop = gr.Button(words.STOP, interactive=False, elem_id="stop", min_width=120)
     status = gr.HTML(line(words.IDLE), elem_id="status", js_on_load=None)
-    return WashSection(scope, method, target, seed, position, layers, on_top, wash, stop, status)
+    return WashSection(scope, method, target, seed, position, layers, on_top, cost, wash, stop, status)
 
 
 def chosen(

@@ -7,7 +7,7 @@ import gradio as gr
 
 from ..facts.examples import examples
 from ..facts.read import UnreadableFile, read_file
-from . import correct, words
+from . import correct, cost, words
 from .preview import Preview, asked
 from .state import Shared
 from .tables import table
@@ -66,14 +66,21 @@ def section(shared: Shared) -> WhatSection:
     return WhatSection(example, text, upload, button, line, rows, correct.section())
 
 
-def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) -> None:
-    """An example or a file goes into the box, and whatever is in the box is read when asked for."""
+def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.State, on_model: dict) -> list:
+    """An example or a file goes into the box, and whatever is in the box is read when asked for.
+
+    `was_asked` gets what `cost.asked` makes of it. Returns the events that read.
+    """
+
+    def show(found: Preview, text: str, name: str) -> dict:
+        return what.show(found) | {was_asked: cost.asked(name, text, found)}
 
     def preview(text: str, name: str) -> dict:
         try:
-            return what.show(asked(shared.read(text, name), shared.lm(name)))
+            found = asked(shared.read(text, name), shared.lm(name))
         except UnreadableFile as error:
-            return what.complain(str(error))
+            return what.complain(str(error)) | {was_asked: None}
+        return show(found, text, name)
 
     def of_example(name: str):
         return next((e.text for e in examples() if e.name == name), gr.skip())
@@ -89,13 +96,14 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) 
             return what.complain(str(error))
         return {what.text: Path(path).read_text(encoding="utf-8-sig")}
 
-    reading = {"fn": preview, "inputs": [what.text, model], "outputs": what.outputs(), **on_model}
+    outputs = [*what.outputs(), was_asked]
+    reading = {"fn": preview, "inputs": [what.text, model], "outputs": outputs, **on_model}
     reading |= {"show_progress": "minimal", "show_progress_on": what.line}
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    what.button.click(**reading)
     # not .input, which gradio tells again whenever the list loses the focus: what was edited would be lost
     chosen = what.example.change(of_example, what.example, what.text, **quick)
-    chosen.then(**reading | {"fn": preview_example, "inputs": [what.text, model, what.example]})
+    of_chosen = {"fn": preview_example, "inputs": [what.text, model, what.example]}
     taken = what.upload.upload(of_file, what.upload, [what.text, *what.outputs()], **quick)
-    taken.then(lambda: "", None, what.example, **quick).then(**reading)
-    correct.wire(shared, what.correct, what.text, model, what.show, what.outputs(), on_model)
+    taken = taken.then(lambda: "", None, what.example, **quick)
+    read = [what.button.click(**reading), chosen.then(**reading | of_chosen), taken.then(**reading)]
+    return read + correct.wire(shared, what.correct, what.text, model, show, outputs, on_model)

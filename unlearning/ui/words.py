@@ -80,6 +80,18 @@ AS_FOUND = "as found for this model"
 LAYERS_BAD = "Layers are whole numbers with commas between, such as 1, 2; nothing there means: as found."
 WASH, STOP = "Wash", "Stop"
 
+# What it will cost
+COST = (
+    "{facts}: about {seconds} to the result, then about {curve} for the trade-off curve; "
+    "about {memory} of memory."
+)
+COST_UNTIMED = "{facts}: about {memory} of memory. How long it takes is known once a wash has run here."
+COST_AT_MOST = "At most {facts}"
+COST_ONCE = "About {seconds} of that go to the model's statistics, measured once."
+COST_ON_TOP = "About {seconds} of that go to the statistics of the model with the wash below on."
+COST_WAIT = "{runs} would come before yours."
+COST_NONE = "Nothing to wash: the model knows none of these facts."
+
 # A run
 IDLE = "Nothing is running."
 STARTING = "Starting."
@@ -246,3 +258,16 @@ def percent(x: float | None, digits: int = 0) -> str:
     if (x < 1 and float(text) == 100) or (x > 0 and float(text) == 0):
         text = f"{100 * x:.{digits + 1}f}" if digits < 3 else text
     return f"{text} %"
+
+
+def seconds(x: float) -> str:
+    """`3 s`, `25 s`, `4 min`: as exact as a forecast is, at least a second."""
+    if x < 20:
+        return f"{max(1, round(x))} s"
+    return f"{5 * round(x / 5)} s" if x < 100 else f"{round(x / 60):,} min"
+
+
+def memory(size: int) -> str:
+    """Bytes as `230 MB` or `1.4 GB`: as exact as a forecast is."""
+    megabytes = max(10, 10 * round(size / 1e7))
+    return f"{megabytes} MB" if megabytes < 1000 else f"{size / 1e9:.1f} GB"
