@@ -37,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
+    from . import cli_learn  # which needs this module
+
     p = argparse.ArgumentParser(
         prog="python -m unlearning", description="Wash facts out of a language model."
     )
@@ -68,11 +70,11 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--position", choices=("subject", "prompt"), help="lookup at whose last token")
     c.add_argument("--on", type=Path, metavar="DELTA", help="an earlier wash, to be done on top of")
     c.add_argument("--seed", type=int, default=0)
-    c = command("tasks", tasks, "list the bundled tasks")
+    c = command("tasks", cli_learn.tasks, "list the bundled tasks")
     c.add_argument("--json", action="store_true")
-    c = command("learn", learn, "fine-tune on a task while forgetting what is in its way")
+    c = command("learn", cli_learn.learn, "fine-tune on a task while forgetting what is in its way")
     _model(c)
-    _learning(c)
+    cli_learn.options(c)
     c = command("export", export, "write a washed model as a folder that transformers loads")
     _model(c)
     c.add_argument("--delta", type=Path, required=True, metavar="FILE")
@@ -99,37 +101,13 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def _learning(c) -> None:
-    c.add_argument("--task", required=True, metavar="NAME|FILE", help="what to learn")
-    c.add_argument("--forget", required=True, metavar="NAME|FILE[,…]", help="what may be in the way")
-    c.add_argument("--out", type=Path, required=True, metavar="DIR")
-    c.add_argument("--seeds", type=int, default=5, metavar="N", help="how many: 0, 1, … are run")
-    c.add_argument("--first-seed", type=int, default=0, metavar="S")
-    c.add_argument("--select", choices=("high", "low", "random", "cosine"))
-    c.add_argument("--ahead", action="store_true", help="all forgetting before learning: a control")
-    c.add_argument("--loss", choices=("ga", "me"), help="gradient ascent or maximum entropy")
-    c.add_argument(
-        "--alpha", type=float, metavar="A", help="size of an unlearning step, as part of a learning step"
-    )
-    c.add_argument("--interval", type=int, metavar="N", help="learning steps to an unlearning step")
-    c.add_argument("--portion", type=float, metavar="P", help="samples to unlearn, as part of those to learn")
-    c.add_argument("--lr", type=float, help="learning rate")
-    c.add_argument("--steps", type=int, metavar="N", help="learning steps")
-    c.add_argument("--batch", type=int, metavar="B", help="samples a step")
-    c.add_argument("--samples", type=int, metavar="N", help="training samples a seed draws; 0 for all")
-    c.add_argument("--subset", choices=("all", "mlp", "last", "lora"), help="the parameters that are trained")
-    c.add_argument(
-        "--no-frontier", action="store_true", help="leave out the other learning rates and the control"
-    )
-
-
 def _model(c) -> None:
     c.add_argument(
         "--model", metavar="M", help="a bundled name or a folder; the first bundled one by default"
     )
 
 
-def _load(args):
+def load_model(args):
     from safetensors import SafetensorError
 
     from .models.adapters import UnknownArchitecture
@@ -145,7 +123,7 @@ def _load(args):
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Whatever cannot be written within the block is the person's to know."""
     try:
         yield
@@ -202,7 +180,7 @@ def probe(args) -> int:
     from .law.experiment import Sizes, measure, probe_sets
     from .law.statistics import statistics
 
-    lm = _load(args)
+    lm = load_model(args)
     stats = statistics(lm)
     asked = [r.fact for r in _read(args.facts, lambda: lm).facts] if args.facts else stats.known
     sets = probe_sets(asked, stats, Sizes(), 0)
@@ -239,7 +217,7 @@ def wash(args) -> int:
         raise Wrong(e) from e
     facts = [r.fact for r in reading.facts]
     _foretell(lm, facts, settings, bool(on))
-    with _writing(args.out), closing(RunLog(args.out)) as log:
+    with writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in (*FILES, "events.jsonl"):  # of an earlier wash into this folder
             (args.out / name).unlink(missing_ok=True)
@@ -282,87 +260,17 @@ def _foretell(lm, facts, settings, on_top: bool) -> None:
         )
 
 
-def tasks(args) -> int:
-    """Names, sizes and descriptions of the bundled tasks."""
-    from .tasks.bundled import FORGET_NAMES, LEARN, forgetting, learning
-
-    every = {"learn": map(learning, LEARN), "forget": map(forgetting, FORGET_NAMES)}
-    listed = {
-        kind: [
-            {"name": t.name, "title": t.title, "about": t.about, "train": len(t.train), "test": len(t.test)}
-            for t in some
-        ]
-        for kind, some in every.items()
-    }
-    if args.json:
-        print(json.dumps(listed, indent=1, ensure_ascii=False))
-    else:
-        for kind, some in listed.items():
-            for t in some:
-                print(f"{kind}\t{t['name']}\t{t['about']}")
-    return OK
-
-
-def learn(args) -> int:
-    """Fine-tune plainly and with forgetting; write run.json, confidence.csv, answers.csv and both deltas."""
-    from .lwf.settings import settings_for
-    from .lwf.train import Diverged
-    from .runs.learn import FILES, learn_job
-    from .runs.log import RunLog
-    from .runs.memory import NoRoom
-    from .tasks.find import find_forgetting, find_learning
-
-    names = "select loss alpha interval portion lr steps batch samples subset".split()
-    overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
-    try:
-        task, forget = find_learning(args.task), find_forgetting(args.forget)
-        lm = _load(args)
-        settings = settings_for(lm, task.name, ahead=args.ahead, **overrides)
-    except ValueError as e:  # a bad task among them
-        raise Wrong(e) from e
-    seeds = range(args.first_seed, args.first_seed + args.seeds)
-    with _writing(args.out), closing(RunLog(args.out)) as log:
-        args.out.mkdir(parents=True, exist_ok=True)
-        for name in (*FILES, "events.jsonl"):
-            (args.out / name).unlink(missing_ok=True)
-        try:
-            for event in learn_job(
-                lm, task, forget, settings, seeds, args.out, frontier=not args.no_frontier
-            ):
-                log.append(to_json(event))
-                show(event)
-        except ValueError as e:
-            raise Wrong(e) from e
-        except (Diverged, NoRoom) as e:
-            print(f"lethe: {e}", file=sys.stderr)
-            return FAILED
-    record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
-    for name in ("learning", "forgetting", "retained", "reasoning"):
-        if record["lwf"][name]["n"]:
-            columns = "\t".join(f"{record[c][name]['accuracy']:.3f}" for c in ("base", "vanilla", "lwf"))
-            print(f"{name}\t{columns}\tn={record['lwf'][name]['n']}")
-    print(f"gain\t{_interval(record['gain'])}")
-    if "equal_retention" in record:
-        print(f"gain at equal retention\t{_interval(record['equal_retention'])}")
-    return OK
-
-
-def _interval(g: dict) -> str:
-    inside = "" if g["low"] is None else f" ({g['low']:+.3f} to {g['high']:+.3f})"
-    return f"{g['mean']:+.3f}{inside}"
-
-
 def export(args) -> int:
     """The model with the delta put on, as a `from_pretrained` folder in the base's own dtype."""
     from .models.delta import BadDelta, load_delta
     from .models.export import export_washed
 
-    lm = _load(args)
+    lm = load_model(args)
     try:
         delta = load_delta(args.delta, lm)
     except BadDelta as e:
         raise Wrong(e) from e
-    with _writing(args.out):
+    with writing(args.out):
         export_washed(lm, delta, args.out)
     print(args.out)
     return OK
@@ -373,13 +281,13 @@ def trace(args) -> int:
     from .law import trace as tracing
     from .law.statistics import statistics
 
-    lm = _load(args)
+    lm = load_model(args)
     try:
         for event in tracing.trace(lm, statistics(lm).known, seed=args.seed):
             if isinstance(event, Progress):
                 show(event)
             else:
-                with _writing(lm.folder):
+                with writing(lm.folder):
                     tracing.save(lm, event)
                 print(json.dumps(asdict(event), indent=1))
     except ValueError as e:  # too few facts are known
@@ -419,7 +327,7 @@ def bench(args) -> int:
     from .lwf.speed import scoring
     from .tasks.bundled import LEARN
 
-    lm = _load(args)
+    lm = load_model(args)
     if args.what == "quality":
         result = benches.quality(lm, args.seeds, args.only, show)
     elif args.what == "speed":

@@ -1,0 +1,104 @@
+"""The commands `tasks` and `learn`."""
+
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from .cli import FAILED, OK, Wrong, load_model, show, writing
+from .events import to_json
+
+
+def options(c) -> None:
+    """Of `learn`, besides the model."""
+    c.add_argument("--task", required=True, metavar="NAME|FILE", help="what to learn")
+    c.add_argument("--forget", required=True, metavar="NAME|FILE[,…]", help="what may be in the way")
+    c.add_argument("--out", type=Path, required=True, metavar="DIR")
+    c.add_argument("--seeds", type=int, default=5, metavar="N", help="how many: 0, 1, … are run")
+    c.add_argument("--first-seed", type=int, default=0, metavar="S")
+    c.add_argument("--select", choices=("high", "low", "random", "cosine"))
+    c.add_argument("--ahead", action="store_true", help="all forgetting before learning: a control")
+    c.add_argument("--loss", choices=("ga", "me"), help="gradient ascent or maximum entropy")
+    c.add_argument(
+        "--alpha", type=float, metavar="A", help="size of an unlearning step, as part of a learning step"
+    )
+    c.add_argument("--interval", type=int, metavar="N", help="learning steps to an unlearning step")
+    c.add_argument("--portion", type=float, metavar="P", help="samples to unlearn, as part of those to learn")
+    c.add_argument("--lr", type=float, help="learning rate")
+    c.add_argument("--steps", type=int, metavar="N", help="learning steps")
+    c.add_argument("--batch", type=int, metavar="B", help="samples a step")
+    c.add_argument("--samples", type=int, metavar="N", help="training samples a seed draws; 0 for all")
+    c.add_argument("--subset", choices=("all", "mlp", "last", "lora"), help="the parameters that are trained")
+    c.add_argument(
+        "--no-frontier", action="store_true", help="leave out the other learning rates and the control"
+    )
+
+
+def tasks(args) -> int:
+    """Names, sizes and descriptions of the bundled tasks."""
+    from .tasks.bundled import FORGET_NAMES, LEARN, forgetting, learning
+
+    every = {"learn": map(learning, LEARN), "forget": map(forgetting, FORGET_NAMES)}
+    listed = {
+        kind: [
+            {"name": t.name, "title": t.title, "about": t.about, "train": len(t.train), "test": len(t.test)}
+            for t in some
+        ]
+        for kind, some in every.items()
+    }
+    if args.json:
+        print(json.dumps(listed, indent=1, ensure_ascii=False))
+    else:
+        for kind, some in listed.items():
+            for t in some:
+                print(f"{kind}\t{t['name']}\t{t['about']}")
+    return OK
+
+
+def learn(args) -> int:
+    """Fine-tune plainly and with forgetting; write run.json, confidence.csv, answers.csv and both deltas."""
+    from .lwf.settings import settings_for
+    from .lwf.train import Diverged
+    from .runs.learn import FILES, learn_job
+    from .runs.log import RunLog
+    from .runs.memory import NoRoom
+    from .tasks.find import find_forgetting, find_learning
+
+    names = "select loss alpha interval portion lr steps batch samples subset".split()
+    overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    try:
+        task, forget = find_learning(args.task), find_forgetting(args.forget)
+        lm = load_model(args)
+        settings = settings_for(lm, task.name, ahead=args.ahead, **overrides)
+    except ValueError as e:  # a bad task among them
+        raise Wrong(e) from e
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    with writing(args.out), closing(RunLog(args.out)) as log:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for name in (*FILES, "events.jsonl"):
+            (args.out / name).unlink(missing_ok=True)
+        try:
+            for event in learn_job(
+                lm, task, forget, settings, seeds, args.out, frontier=not args.no_frontier
+            ):
+                log.append(to_json(event))
+                show(event)
+        except ValueError as e:
+            raise Wrong(e) from e
+        except (Diverged, NoRoom) as e:
+            print(f"lethe: {e}", file=sys.stderr)
+            return FAILED
+    record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
+    for name in ("learning", "forgetting", "retained", "reasoning"):
+        if record["lwf"][name]["n"]:
+            columns = "\t".join(f"{record[c][name]['accuracy']:.3f}" for c in ("base", "vanilla", "lwf"))
+            print(f"{name}\t{columns}\tn={record['lwf'][name]['n']}")
+    print(f"gain\t{_interval(record['gain'])}")
+    if "equal_retention" in record:
+        print(f"gain at equal retention\t{_interval(record['equal_retention'])}")
+    return OK
+
+
+def _interval(g: dict) -> str:
+    inside = "" if g["low"] is None else f" ({g['low']:+.3f} to {g['high']:+.3f})"
+    return f"{g['mean']:+.3f}{inside}"
