@@ -158,7 +158,7 @@ def facts(args) -> int:
     """How each row of a file is read."""
     from .facts.read import describe
 
-    reading = _read(args.file, args.model and partial(_load, args))
+    reading = _read(args.file, args.model and partial(load_model, args))
     rows = describe(reading)
     if args.json:
         print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
@@ -199,7 +199,7 @@ def wash(args) -> int:
     from .runs.memory import NoRoom
     from .runs.wash import FILES, Unwashable, wash_job
 
-    model = cache(partial(_load, args))
+    model = cache(partial(load_model, args))
     reading = _read(args.facts, model)
     for problem in reading.problems:
         print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
