@@ -129,6 +129,10 @@ class Runner:
             unfinished = ([self._running] if self._running is not None else []) + list(self._waiting)
             return next((i for i, job in enumerate(unfinished) if job.id == id), None)
 
+    def busy(self) -> bool:
+        """Is a run going on?"""
+        return self._running is not None
+
     def state(self, id: str) -> str:
         """One of `log.STATES`. Raises `UnknownRun`."""
         return RunLog(self.folder(id)).state()

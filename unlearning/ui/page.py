@@ -11,10 +11,14 @@ from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
 from . import api, ask, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
+from .learn.tab import LEARN, TAB_KEY, WASH, Tab
+from .learn.words import TAB_LEARN, TAB_WASH
 from .preview import Preview, read
 from .state import Shared
 
-PAGES = 200  # open at once, besides those that wait for their own wash; each opens with two events
+PAGES = 200  # open at once, besides those that wait for their own run; each opens with EVENTS
+EVENTS = 3  # of them FOLLOWED are to follow runs, one in each tab
+FOLLOWED = 2
 ABOUT = 8  # descriptions of a model at once
 ON_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
@@ -30,9 +34,17 @@ class Page:
         self.shared = shared
         self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
         self.model = model.section(shared)
+        with gr.Tabs(elem_id="tabs") as self.tabs:
+            with gr.Tab(TAB_WASH, id=WASH, elem_id="tab-wash") as self.wash_tab:
+                self.washing()
+            with gr.Tab(TAB_LEARN, id=LEARN, elem_id="tab-learn") as self.learn_tab:
+                self.learn = Tab(shared)
+
+    def washing(self) -> None:
+        """The sections of the first tab."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
-                self.what = what.section(shared)
+                self.what = what.section(self.shared)
             with gr.Column(scale=2, min_width=320):
                 self.wash = wash.section()
         self.happened = happened.section()
@@ -133,8 +145,8 @@ class Page:
 
 
 def followers(shared: Shared) -> int:
-    """Pages that may follow runs at once: one for each run there can be, and PAGES. None holds a thread."""
-    return shared.runner.max_waiting + 1 + PAGES
+    """Runs that may be followed at once: each there can be, and FOLLOWED by PAGES. None holds a thread."""
+    return shared.runner.max_waiting + 1 + FOLLOWED * PAGES
 
 
 def threads(shared: Shared) -> int:
@@ -167,11 +179,13 @@ def build(shared: Shared) -> gr.Blocks:
         }
         page.model.name.change(**about, **DESCRIBING)
         demo.load(**about, **DESCRIBING)
+        page.learn.wire(page.model.name, page.learn_tab, ON_MODEL, following)
+        demo.load(page.learn.attach, page.learn.run, page.learn.outputs(), **following, **QUIET)
         sessions.forget_closed(demo)
     # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     return demo.queue(
-        max_size=2 * followers(shared),  # room for every page's first events
+        max_size=EVENTS * followers(shared),  # room for every page's first events
         status_update_rate=1,  # at each step it would be told to all who wait
         api_open=False,
     )
