@@ -6,6 +6,7 @@ Seconds: each piece times how often the settings ask for it. Memory: counted, se
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from threading import RLock
 
 from ..facts.fact import Fact
@@ -24,7 +25,7 @@ from .trainable import trainable_copy
 
 FEW, SOME = 4, 24  # prompts whose answering is timed
 TEXTS = 4  # held-out texts that are read
-REPEATS = 3  # the fastest counts: the others waited for the machine
+REPEATS = 3  # the median counts
 FLOAT = 4  # bytes
 
 
@@ -111,7 +112,7 @@ def measure(lm: LM, task: Task, forget: Task, settings: Settings, known: Sequenc
     start = time.perf_counter()
     model = trainable_copy(lm, settings)
     copied = time.perf_counter() - start
-    still = replace(settings, lr=0.0, steps=REPEATS)  # the copy goes on answering as the base model does
+    still = replace(settings, lr=0.0, steps=1 + REPEATS)  # the copy goes on answering as the base model does
     learn = encoded(lm, task.train[: 2 * settings.batch], task)
     other = encoded(lm, forget.train[: max(settings.chunk, 2 * settings.unlearn_batch)], forget)
     call, judged, said, read = _asking(replace(lm, model=model, lock=RLock()), task, forget, known)
@@ -136,10 +137,10 @@ def _asking(seen: LM, task: Task, forget: Task, known: Sequence[Fact]) -> tuple[
     kinds += [[Sample(x.prompt, (x.answer,)) for x in everything(sets.reasoning)]]
     mixed = [sample for some in zip(*(kind for kind in kinds if kind)) for sample in some]
     some = (mixed * SOME)[:SOME]
-    few, many = (_fastest(lambda n=n: does(seen, some[:n], "contains")) for n in (FEW, SOME))
+    few, many = (_seconds(lambda n=n: does(seen, some[:n], "contains")) for n in (FEW, SOME))
     judged = max(0.0, many - few) / (SOME - FEW)
-    said = _fastest(lambda: asked(seen, some), 1) / SOME
-    read = _fastest(lambda: perplexity(seen, sets.held_out)) / TEXTS
+    said = _seconds(lambda: asked(seen, some)) / SOME
+    read = _seconds(lambda: perplexity(seen, sets.held_out)) / TEXTS
     return max(0.0, few - FEW * judged), judged, said, read
 
 
@@ -147,7 +148,7 @@ def _step(model, samples: Sequence[Tokens], settings: Settings) -> float:
     """Seconds of a learning step."""
     steps = train(model, samples, [], settings)
     next(steps)  # the optimizer's moments are made in it
-    return _fastest(lambda: next(steps), REPEATS - 1)
+    return _seconds(lambda: next(steps))
 
 
 def _scoring(model, samples: Sequence[Tokens], chunk: int) -> float:
@@ -157,14 +158,14 @@ def _scoring(model, samples: Sequence[Tokens], chunk: int) -> float:
     names = [n for n, p in loss.named_parameters() if p.requires_grad]
     samples = samples[:chunk]
     gradient = task_gradient(loss, samples, names, chunk)
-    return _fastest(lambda: list(confidences(loss, samples, gradient, chunk))) / len(samples)
+    return _seconds(lambda: list(confidences(loss, samples, gradient, chunk))) / len(samples)
 
 
-def _fastest(work: Callable[[], object], repeats: int = 2) -> float:
-    """Seconds of the fastest of some repeats."""
+def _seconds(work: Callable[[], object]) -> float:
+    """Seconds of a piece of work: the median of some repeats."""
     found = []
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         start = time.perf_counter()
         work()
         found.append(time.perf_counter() - start)
-    return min(found)
+    return median(found)

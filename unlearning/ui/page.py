@@ -11,7 +11,7 @@ from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
 from . import api, ask, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
-from .learn.tab import LEARN, TAB_KEY, WASH, Tab
+from .learn import tab
 from .learn.words import TAB_LEARN, TAB_WASH
 from .preview import Preview, read
 from .state import Shared
@@ -24,7 +24,8 @@ ON_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility":
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 QUICK = {"queue": False} | QUIET
 DESCRIBING = {"concurrency_id": "about", "concurrency_limit": ABOUT} | QUIET
-KEY = "lethe-run"  # in the browser's storage: the last run's id and nothing else
+KEY, TAB_KEY = "lethe-run", "lethe-tab"  # in the browser's storage: the last run's id, and the tab
+WASH, LEARN = "wash", "learn"
 
 
 class Page:
@@ -33,12 +34,14 @@ class Page:
     def __init__(self, shared: Shared):
         self.shared = shared
         self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
+        self.tab = gr.BrowserState(WASH, storage_key=TAB_KEY, secret=TAB_KEY)
+        learn_run = gr.BrowserState("", storage_key=tab.KEY, secret=tab.KEY)
         self.model = model.section(shared)
         with gr.Tabs(elem_id="tabs") as self.tabs:
-            with gr.Tab(TAB_WASH, id=WASH, elem_id="tab-wash") as self.wash_tab:
+            with gr.Tab(TAB_WASH, id=WASH) as self.wash_tab:
                 self.washing()
-            with gr.Tab(TAB_LEARN, id=LEARN, elem_id="tab-learn") as self.learn_tab:
-                self.learn = Tab(shared)
+            with gr.Tab(TAB_LEARN, id=LEARN) as self.learn_tab:
+                self.learn = tab.Tab(shared, learn_run)
 
     def washing(self) -> None:
         """The sections of the first tab."""
@@ -180,6 +183,9 @@ def build(shared: Shared) -> gr.Blocks:
         page.model.name.change(**about, **DESCRIBING)
         demo.load(**about, **DESCRIBING)
         page.learn.wire(page.model.name, page.learn_tab, ON_MODEL, following)
+        page.wash_tab.select(lambda: WASH, None, page.tab, **QUICK)
+        page.learn_tab.select(lambda: LEARN, None, page.tab, **QUICK)
+        demo.load(lambda name: gr.Tabs(selected=name), page.tab, page.tabs, **QUICK)
         demo.load(page.learn.attach, page.learn.run, page.learn.outputs(), **following, **QUIET)
         sessions.forget_closed(demo)
     # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off

@@ -6,7 +6,7 @@ next one of higher or lower value. The table's numbers are buttons that choose t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import asinh, sinh
+from math import asinh
 from pathlib import Path
 
 import gradio as gr
@@ -17,6 +17,8 @@ from . import words
 
 ROW, DOT = 9, 10  # px: between points that would lie on each other, and across one
 COLUMNS = 90  # points side by side before they must be put on each other
+LINEAR = 100.0  # a unit so large that cosines lie in the linear part
+APART = 0.09  # of the width, between two numbers on the axis
 MOST = 7  # points on each other; what is more is drawn over
 PROMPT = 60  # characters of a prompt in a point's name
 
@@ -159,18 +161,17 @@ class Scale:
         bent = [asinh(v / self.unit) for v in (self.low, x, self.high)]
         return 0.5 if bent[0] == bent[2] else (bent[1] - bent[0]) / (bent[2] - bent[0])
 
-    def ticks(self, n: int = 5) -> list[float]:
-        """Round values, spread over the width."""
-        low, high = asinh(self.low / self.unit), asinh(self.high / self.unit)
-        found = [_round(self.unit * sinh(low + (high - low) * i / (n - 1))) for i in range(n)]
-        return sorted({x for x in [*found, *([0.0] if self.low < 0 < self.high else [])] if self._within(x)})
-
-    def _within(self, x: float) -> bool:
-        return self.low <= x <= self.high
-
-
-def _round(x: float) -> float:
-    return float(f"{x:.1g}")
+    def ticks(self) -> list[float]:
+        """0 and round values, the largest first, that are not too near to each other."""
+        powers = [float(f"1e{k}") for k in range(9, -10, -1)]
+        sizes = (
+            [x for p in powers for x in (p, -p)] if self.unit != LINEAR else [-1.0, -0.5, 0.5, 1.0, -0.1, 0.1]
+        )
+        found: list[float] = []
+        for x in (0.0, *sizes):
+            if self.low <= x <= self.high and all(abs(self.at(x) - self.at(y)) > APART for y in found):
+                found.append(x)
+        return sorted(found)
 
 
 def scale(values: Sequence[float], by: str) -> Scale:
@@ -178,7 +179,7 @@ def scale(values: Sequence[float], by: str) -> Scale:
     low, high = min(values), max(values)
     if by == "cosine":
         edge = max(abs(low), abs(high)) or 1.0
-        return Scale(-edge, edge, 100.0)
+        return Scale(-edge, edge, LINEAR)
     sizes = sorted(abs(v) for v in values)
     return Scale(low, high, sizes[len(sizes) // 4] or max(sizes) or 1.0)
 
@@ -201,7 +202,7 @@ def strip(rows: Sequence[dict], by: str, how: str) -> str:
     where = scale(values, by)
     rank = {i: n for n, i in enumerate(sorted(range(len(rows)), key=lambda i: values[i]), 1)}
     line = cut(rows, by, how)
-    marks = "" if line is None else _mark(where.at(line), words.CUT, "cut")
+    top, through = ("", "") if line is None else (_mark(where.at(line), t, "cut") for t in (words.CUT, ""))
     bands = ""
     for task in dict.fromkeys(r["task"] for r in rows):
         mine = [i for i, r in enumerate(rows) if r["task"] == task]
@@ -213,15 +214,16 @@ def strip(rows: Sequence[dict], by: str, how: str) -> str:
             _dot(rows[i], i, rank[i], len(rows), by, x, height - DOT / 2 - ROW * level - 4)
             for i, x, level in zip(mine, places, levels)
         )
-        band = f'<div class="band" style="height:{height}px">{marks.replace(words.CUT, "")}{dots}</div>'
+        band = f'<div class="band" style="height:{height}px">{through}{dots}</div>'
         bands += f"<p>{safe_html(head)}</p>{band}"
     ticks = "".join(_mark(where.at(x), f"{x:g}".replace("-", "−"), "tick") for x in where.ticks())
     name = f"{words.BY[by]}. {words.STRIP_KEYS}"
+    state = f'aria-valuemin="1" aria-valuemax="{len(rows)}" aria-valuenow="{len(rows)}"'
     return (
         f"<h3>{safe_html(words.STRIP)}</h3>"
-        f'<div class="points" role="slider" tabindex="0" aria-label="{safe_html(name)}" aria-valuemin="1" '
-        f'aria-valuemax="{len(rows)}" aria-valuenow="{len(rows)}" aria-valuetext="{safe_html(words.NO_POINT)}">'
-        f'<div aria-hidden="true"><div class="axis top">{marks}</div>{bands}'
+        f'<div class="points" role="slider" tabindex="0" aria-label="{safe_html(name)}" {state} '
+        f'aria-valuetext="{safe_html(words.NO_POINT)}">'
+        f'<div aria-hidden="true"><div class="axis top">{top}</div>{bands}'
         f'<div class="axis">{ticks}</div></div></div>'
         f'<p class="small">{safe_html(words.AXIS[by])}. {safe_html(words.STRIP_KEYS)}.</p>'
     )
@@ -272,8 +274,7 @@ def samples(rows: Sequence[dict]) -> str:
     """All answers as a table that is sorted in the browser; the highest confidence first."""
     name = safe_html(words.SAMPLES)
     heads = "".join(
-        f'<th scope="col"{hint(h, words.HINTS)}><button type="button" aria-label="{safe_html(words.SORT.format(name=h))}">'
-        f"{safe_html(h)}</button></th>"
+        f'<th scope="col"{hint(h, words.HINTS)}><button type="button">{safe_html(h)}</button></th>'
         for h in words.SAMPLES_HEAD
     )
     order = sorted(range(len(rows)), key=lambda i: -rows[i]["score"])
@@ -281,19 +282,21 @@ def samples(rows: Sequence[dict]) -> str:
     return (
         f'<h3>{name}</h3><div class="lethe-table" role="region" tabindex="0" aria-label="{name}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p class="small">{safe_html(words.SORT_INFO)}</p>'
     )
 
 
 def _sample(i: int, row: dict) -> str:
     """A row for SAMPLES_HEAD."""
     label = safe_html(words.DETAIL.format(i=i + 1))
-    cells = [(f'<button type="button" data-i="{i}" aria-label="{label}">{i + 1}</button>', i)]
-    cells += [(safe_html(row[name]), None) for name in ("task", "prompt", "answer")]
-    cells += [(words.RIGHT if row["right"] else words.WRONG, None)]
-    cells += [(short(row[name]), row[name]) for name in ("logp", "score", "cosine")]
-    cells += [(words.CHOSEN if row["selected"] else words.NOT_CHOSEN, None)]
+    number = f'<button type="button" data-i="{i}" aria-label="{label}">{i + 1}</button>'
+    cells = [(number, f' data-key="{i}"')]
+    cells += [(safe_html(row[name]), "") for name in ("task", "prompt", "answer")]
+    cells += [((words.RIGHT if row["right"] else words.WRONG)[0], "")]
+    cells += [(short(row[name]), f' data-key="{row[name]!r}"') for name in ("score", "cosine")]
+    cells += [(words.CHOSEN if row["selected"] else words.NOT_CHOSEN, "")]
     held = "".join(
-        f'<td data-head="{safe_html(h)}"{"" if key is None else f" data-key={key!r}"}><span>{text}</span></td>'
+        f'<td data-head="{safe_html(h)}"{key}><span>{text}</span></td>'
         for h, (text, key) in zip(words.SAMPLES_HEAD, cells, strict=True)
     )
     return f"<tr>{held}</tr>"

@@ -1,4 +1,4 @@
-"""What a run will cost, said before it is started: measured for what is chosen, and remembered for a while."""
+"""What a run will cost, said before it is started: measured for what is chosen, and remembered."""
 
 import logging
 from collections import OrderedDict

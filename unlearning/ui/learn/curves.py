@@ -1,4 +1,4 @@
-"""Section 4: learning curves, drawn anew at each point while the run goes on."""
+"""Below the run's buttons: learning curves, drawn anew at each point while the run goes on."""
 
 from dataclasses import dataclass
 
@@ -27,6 +27,6 @@ class CurvesSection:
 
 def section() -> CurvesSection:
     with gr.Column(visible=False, elem_id="curves") as part:
-        gr.Markdown(f"## {words.CURVES}")
+        gr.Markdown(f"### {words.CURVES}")
         plot = gr.Plot(show_label=False, elem_id="curves-plot")
     return CurvesSection(part, plot)

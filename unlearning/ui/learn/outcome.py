@@ -1,4 +1,4 @@
-"""Section 5: the three models side by side, in sentences, figures and raw answers; the frontier; the files."""
+"""Section 4: the three models side by side, in words, figures and raw answers; the frontier; the files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +70,13 @@ def section() -> OutcomeSection:
         gr.Markdown(f"## {words.OUTCOME}")
         headline_ = gr.Markdown("", elem_id="learn-headline")
         made = gr.Markdown("", elem_id="learn-made")
-        with gr.Row():
+        with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=320):
                 plot = gr.Plot(show_label=False, elem_id="side-plot")
-                with gr.Accordion(words.SIDE_ALL, open=False, elem_id="side-all"):
-                    side = gr.HTML("", elem_id="side", js_on_load=None)
-                    gr.Markdown(words.SIDE_INFO)
             with gr.Column(scale=3, min_width=320):
-                answers = gr.HTML("", elem_id="learn-answers", js_on_load=None)
+                side = gr.HTML("", elem_id="side", js_on_load=None)
+                gr.Markdown(words.SIDE_INFO)
+        answers = gr.HTML("", elem_id="learn-answers", js_on_load=None)
         with gr.Column(visible=False, elem_id="frontier") as line:
             gr.Markdown(f"### {words.FRONTIER}")
             equal_ = gr.Markdown("", elem_id="equal")
@@ -150,7 +149,7 @@ def equal(g: dict) -> str:
 
 def plot_rows(columns: dict) -> list[tuple[str, dict]]:
     """Rows for `side_by_side`: the four rates, and reasoning's families."""
-    rows = [(said, {arm: columns[arm][name] for arm in ARMS}) for name, (said, _) in words.MEASURES.items()]
+    rows = [(said, {arm: columns[arm][name] for arm in ARMS}) for name, said in words.MEASURES.items()]
     for family in columns["base"]["families"]:
         label = words.FAMILY.format(family=family.replace("_", " "))
         rows.append((label, {arm: columns[arm]["families"][family] for arm in ARMS}))
@@ -159,7 +158,6 @@ def plot_rows(columns: dict) -> list[tuple[str, dict]]:
 
 def side_table(columns: dict, gains: dict) -> list[list[str]]:
     """Rows for SIDE_HEAD."""
-    meanings = {said: meaning for said, meaning in words.MEASURES.values()}
     names = list(words.MEASURES)
     rows = []
     for i, (label, found) in enumerate(plot_rows(columns)):
@@ -167,11 +165,8 @@ def side_table(columns: dict, gains: dict) -> list[list[str]]:
         gain = NONE if g is None or g["mean"] is None else points(g["mean"])
         if g and g["low"] is not None:
             gain = words.SIDE_POINTS.format(points=gain, interval=interval(g))
-        meaning = meanings.get(label, words.FAMILY_WORDS)
-        n = f"{found['base']['n']:,}"
-        rows.append([label, *(rate(found[arm]) for arm in ARMS), gain, n, meaning])
-    label, meaning = words.PERPLEXITY
-    rows.append([label, *(number(columns[arm]["perplexity"]) for arm in ARMS), NONE, NONE, meaning])
+        rows.append([label, *(rate(found[arm]) for arm in ARMS), gain, f"{found['base']['n']:,}"])
+    rows.append([words.PERPLEXITY, *(number(columns[arm]["perplexity"]) for arm in ARMS), NONE, NONE])
     return rows
 
 

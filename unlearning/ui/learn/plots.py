@@ -1,4 +1,4 @@
-"""Plots of the second page, in the look of the first: every line has a dash, a sign and its name beside it."""
+"""Plots of the second page, in the look of the first: each line has a dash, a sign and its name beside it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

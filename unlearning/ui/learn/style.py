@@ -29,25 +29,24 @@ CSS = """
 #strip .band .cut { position: absolute; top: 0; bottom: 0; border-left: 2px dashed var(--body-text-color); }
 #strip .dot {
   position: absolute; width: 9px; height: 9px; margin-left: -5px; border-radius: 50%;
-  border: 1.5px solid #64748b; background: transparent;
+  border: 1.5px solid var(--body-text-color-subdued); background: transparent;
 }
-.dark #strip .dot { border-color: #94a3b8; }
-#strip .dot.chosen, .dark #strip .dot.chosen {
+#strip .dot.chosen {
   border: 0; border-radius: 0; background: #0d9488; transform: rotate(45deg);
 }
 #strip .dot.picked { outline: 3px solid var(--body-text-color); outline-offset: 2px; z-index: 1; }
 #samples .lethe-table { max-height: 480px; }
 #samples tr.picked td { background: var(--background-fill-secondary); font-weight: 700; }
 #samples button {
-  font: inherit; color: inherit; min-width: 24px; min-height: 24px; text-align: left;
-  text-decoration: underline; text-decoration-style: dotted; cursor: pointer;
+  background: none; border: 0; padding: 0; font: inherit; color: inherit; text-align: left;
+  min-width: 24px; min-height: 24px; text-decoration: underline dotted; cursor: pointer;
 }
 #samples th { padding: 4px 10px; }
 #samples th button { font-weight: 700; }
 #samples th[aria-sort="ascending"] button::after { content: " ▲"; }
 #samples th[aria-sort="descending"] button::after { content: " ▼"; }
-#samples td:nth-child(n+5), #side td:nth-child(n+2):nth-child(-n+6) { white-space: nowrap; }
+#samples td:nth-child(n+5), #side td:nth-child(n+2) { white-space: nowrap; }
 #detail td:nth-child(2) { overflow-wrap: anywhere; }
-#detail .lethe-table { max-height: none; }
+#side .lethe-table, #detail .lethe-table { max-height: none; }
 #learn-check, #learn-upload { align-self: stretch; }
 """

@@ -17,8 +17,7 @@ from . import confidence, cost, curves, outcome, setup, words
 from .run import begin, config_of
 from .setup import NotReady
 
-KEY, TAB_KEY = "lethe-learn", "lethe-tab"  # in the browser's storage: the last run's id, and the tab
-WASH, LEARN = "wash", "learn"
+KEY = "lethe-learn"  # in the browser's storage: the last run's id
 GONE = (UnknownRun, OSError, ValueError, KeyError)
 
 
@@ -46,16 +45,16 @@ class RunSection:
 class Tab:
     """The sections, and the handlers that need more than one of them."""
 
-    def __init__(self, shared: Shared):
-        self.shared = shared
-        self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
+    def __init__(self, shared: Shared, run: gr.BrowserState):
+        """`run`: the last run's id; it stands outside the tab, which is not drawn before it is looked at."""
+        self.shared, self.run = shared, run
         gr.Markdown(words.LEAD)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
                 self.setup = setup.section(shared)
             with gr.Column(scale=2, min_width=320):
                 self.going = run_section()
-        self.curves = curves.section()
+                self.curves = curves.section()
         self.confidence = confidence.section()
         self.outcome = outcome.section()
 

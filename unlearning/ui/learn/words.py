@@ -65,7 +65,10 @@ SUBSETS = [("all", "all"), ("MLPs only", "mlp"), ("last layer only", "last"), ("
 NEEDED = "Advanced: {label} is missing."
 WHOLE = "Advanced: {label} must be a whole number."
 SEEDS_BAD = "Seeds must be a whole number from 1 to {most}."
-TOO_MANY_STEPS = "{steps:,} learning steps × {seeds} would be {all:,}; here {most:,} are allowed. Take fewer steps or seeds."
+TOO_MANY_STEPS = (
+    "{steps:,} learning steps × {seeds} would be {all:,}; here {most:,} are allowed: "
+    "take fewer steps or seeds."
+)
 WITHIN_LIMITS = "Advanced: {label} must lie between {low:g} and {high:g}."
 
 # What it will cost
@@ -109,7 +112,7 @@ BY = {
     "cosine": "cosine (ours)",
 }
 AXIS = {
-    "score": "FC without its constant, ÷ ½η²: Σ F g_x² − 2 Σ F g_x g_L  (axis: linear near 0, then logarithmic)",
+    "score": "FC ÷ ½η² without its constant, Σ F g_x² − 2 Σ F g_x g_L; linear near 0, then logarithmic",
     "cosine": "cosine of the cross term: −1 pulls against the task, +1 with it",
 }
 STRIP = "Every answer as a point: ◆ unlearned, ○ kept"
@@ -137,12 +140,12 @@ DETAILS = {
     "cosine": ("cosine of the cross term", "ours, not the paper's: the second term without the sizes"),
 }
 SAMPLES = "All of the model's own answers"
-SAMPLES_HEAD = ["no.", "task", "prompt", "its own answer", "right?", "log p", "FC", "cosine", "so it is"]
-SORT = "Sort by {name}"
+SAMPLES_HEAD = ["no.", "task", "prompt", "its own answer", "✓?", "FC", "cosine", "so it is"]
+SORT_INFO = "Press a column's name to sort by it, a number to see all about an answer."
 CONFIDENCE_CSV = "Download the answers with all terms (CSV)"
 
-# 4 Learning curves
-CURVES = "4  How it learns"
+# Learning curves
+CURVES = "How it learns"
 CURVE_TITLES = {
     "learning": "learning task: right answers",
     "loss": "learning task: loss, nats",
@@ -157,42 +160,43 @@ CURVE_AHEAD = "learning steps;  ▲ all unlearning steps, ahead"
 CURVE_SEEDS = "mean of {n} seeds"
 CURVE_HOVER = "step %{x}: %{y:.3g}<extra>%{fullData.name}</extra>"
 
-# 5 What came of it
-OUTCOME = "5  What came of it"
+# 4 What came of it
+OUTCOME = "4  What came of it"
 MADE = "{task}, forgetting {forget}; {seeds}, on {model}."
 GAIN = {
-    "more": "LWF learned more than plain fine-tuning: {difference}.",
-    "less": "LWF learned less than plain fine-tuning: {difference}.",
-    "none": "LWF made no difference that can be shown: {difference} on the learning task.",
+    "more": "With forgetting the model learned more than without: {difference}.",
+    "less": "With forgetting the model learned less than without: {difference}.",
+    "none": "Forgetting did not help, as far as can be shown: {difference}.",
 }
 KEPT = {
-    "more": "More of everything else stayed: {difference}.",
-    "less": "It cost some of everything else: {difference} of retained facts.",
-    "none": "No difference is shown in what else stayed: {difference} of retained facts.",
+    "more": "It kept more of all other facts: {difference}.",
+    "less": "It kept less of all other facts: {difference}.",
+    "none": "In all other facts no difference is shown: {difference}.",
 }
 FORGOTTEN = "Right answers on the forgetting task went from {base} to {lwf} (plain: {vanilla})."
 DIFFERENCE = "{points} points ({inside}, n = {n})"
 INTERVAL = "{low} to {high}"
 INSIDE = "95 % interval {interval}"
-INSIDE_NOTHING = "95 % interval {interval}: no difference shown"
+INSIDE_NOTHING = "0 lies inside the 95 % interval, {interval}"
 NO_INTERVAL = "no interval"
 N_SEEDS, N_ASKED = "{n} seeds", "{n} asked"
 SIDE = "Right answers of the three models"
-SIDE_HEAD = ["asked", "base", "plain", "LWF", "LWF − plain", "n", "in words"]
+SIDE_HEAD = ["asked", "base", "plain", "LWF", "LWF − plain", "n"]
 SIDE_INFO = (
-    "Shares of right answers, in brackets the 95 % interval over what was asked. LWF − plain: in points, "
-    "paired, over seeds where there are several, else over what was asked."
+    "In brackets the 95 % interval over what was asked. LWF − plain: in points, paired, over seeds where "
+    "there are several, else over what was asked. The learning task should rise, the forgetting task may "
+    "fall, everything else should stay; perplexity is how much plain text surprises the model, lower is "
+    "better."
 )
 SIDE_PLOT = "Right answers: □ base, ○ plain, ◆ LWF"
-SIDE_ALL = "All figures as a table"
 MEASURES = {
-    "learning": ("learning task", "Test questions, never trained on. Should rise."),
-    "forgetting": ("forgetting task", "Other questions of the same tasks. May fall."),
-    "retained": ("all other facts", "Nothing to do with either task. Should stay."),
-    "reasoning": ("reasoning, all families", "New puzzles, exact answers. Should stay."),
+    "learning": "learning task",
+    "forgetting": "forgetting task",
+    "retained": "all other facts",
+    "reasoning": "reasoning, all families",
 }
-FAMILY, FAMILY_WORDS = "reasoning: {family}", "Should stay, unless it is one of the tasks."
-PERPLEXITY = ("perplexity of held-out text", "How much plain text surprises it; lower is better.")
+FAMILY = "reasoning: {family}"
+PERPLEXITY = "perplexity of held-out text"
 SIDE_POINTS = "{points} ({interval})"
 ANSWERS = "What the three models say"
 ANSWERS_HEAD = ["of the", "asked", "right answer", "base", "plain", "LWF"]
@@ -202,8 +206,8 @@ OF_WHAT = {"learning": "learning task", "forgetting": "forgetting task", "retain
 FRONTIER = "More learning, or only a higher learning rate?"
 FRONTIER_INFO = (
     "A higher learning rate learns more and keeps less. Each line is one way of training at five learning "
-    "rates; the one further up and to the right is better. ✕: the control, which learns the chosen answers in "
-    "place of unlearning them."
+    "rates; the one further up and to the right is better. ✕: the control, which learns the chosen answers "
+    "in place of unlearning them."
 )
 FRONTIER_X, FRONTIER_Y = "other facts kept", "learning task: right answers"
 FRONTIER_N = "n = {learning} and {retained} asked, {seeds}"
@@ -223,8 +227,8 @@ EQUAL = {
     "chance: take several for an interval.",
 }
 
-# 6 Take away
-TAKE = "6  Take it away"
+# 5 Take away
+TAKE = "5  Take it away"
 DOWNLOADS = {
     "lwf": "The change, LWF (delta)",
     "vanilla": "The change, plain (delta)",
@@ -241,7 +245,7 @@ HINTS = {  # what a column's name means, on hover
     "n": "How many were asked.",
     "FC": "Forgetting confidence without its constant, divided by ½η².",
     "cosine": "Of the cross term; below 0 it pulls against the task.",
-    "log p": "Mean log-probability a token of the model's own answer, in nats.",
+    "✓?": "Is it right? ✓ yes, ✗ no.",
     "right answer": "What the list says is right.",
     "no.": "Press a number to see all about this answer.",
 }
