@@ -18,7 +18,7 @@ from . import words
 ROW, DOT = 9, 10  # px: between points that would lie on each other, and across one
 COLUMNS = 90  # points side by side before they must be put on each other
 LINEAR = 100.0  # a unit so large that cosines lie in the linear part
-APART = 0.09  # of the width, between two numbers on the axis
+APART = 0.13  # of the width, between two numbers on the axis
 MOST = 7  # points on each other; what is more is drawn over
 PROMPT = 60  # characters of a prompt in a point's name
 

@@ -36,7 +36,7 @@ class OutcomeSection:
     def hide(self) -> dict:
         return {self.part: gr.update(visible=False)}
 
-    def show(self, figures: dict, record: dict, made: str, folder: Path) -> dict:
+    def show(self, figures: dict, made: str, folder: Path) -> dict:
         """Updates that show a finished run and offer its files. `made`: what was run, in words."""
         columns, gains, found = figures["columns"], figures["gain"], figures.get("frontier")
         new = {
@@ -51,12 +51,7 @@ class OutcomeSection:
             self.line: gr.update(visible=bool(found)),
         }
         if found:
-            seeds = count(len(record["config"]["seeds"]), "seed")
-            n = words.FRONTIER_N.format(
-                learning=columns["base"]["learning"]["n"],
-                retained=columns["base"]["retained"]["n"],
-                seeds=seeds,
-            )
+            n = {name: columns["base"][name]["n"] for name in ("learning", "retained")}
             new[self.equal] = safe(equal(found["equal_retention"]))
             new[self.frontier] = frontier(found["points"], n)
         return new | {

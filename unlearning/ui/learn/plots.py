@@ -46,8 +46,9 @@ def curves(points: Sequence[dict], settings: dict, n: dict[str, int]) -> "go.Fig
     """
     from plotly.subplots import make_subplots
 
-    size = _figure(760, margin={"l": 8, "r": 64, "t": 40, "b": 56})
-    titles = [_panel(name, points, n) for name in PANELS]
+    size = _figure(780, margin={"l": 8, "r": 64, "t": 40, "b": 72})
+    said = words.CURVE_TITLES
+    titles = [words.CURVE_N.format(title=said[p], n=n[p]) if p in n else said[p] for p in PANELS]
     fig = make_subplots(
         rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.09, subplot_titles=titles, figure=size
     )
@@ -87,21 +88,15 @@ def curves(points: Sequence[dict], settings: dict, n: dict[str, int]) -> "go.Fig
         fig.update_yaxes(range=[-0.12 * top, 1.06 * top], automargin=True, zeroline=False, **where)
         if name != "loss":
             fig.update_yaxes(ticksuffix=" %", **where)
-    axis = words.CURVE_STEPS if marked else words.CURVE_STEPS_NONE
-    axis = words.CURVE_AHEAD if marked == [0] else axis
+    axis = [words.CURVE_STEPS]
+    if (seeds := len({p["seed"] for p in points})) > 1:
+        axis.append(words.CURVE_SEEDS.format(n=seeds))
+    if marked:
+        axis.append(words.CURVE_AHEAD if settings["ahead"] else words.CURVE_UNLEARNING)
     fig.update_xaxes(range=[0, settings["steps"]], zeroline=False, tickangle=0)
-    fig.update_xaxes(title={"text": axis, "font": {"size": 14}}, row=3, col=1)
+    fig.update_xaxes(title={"text": "<br>".join(axis), "font": {"size": 14}}, row=3, col=1)
     fig.update_traces(cliponaxis=False)
     return fig
-
-
-def _panel(name: str, points: Sequence[dict], n: dict[str, int]) -> str:
-    """A panel's title: what it is, how many are asked, and over how many seeds."""
-    said = words.CURVE_TITLES[name]
-    if name in n:
-        said += f"  ({words.CURVE_N.format(n=n[name])})"
-    seeds = len({p["seed"] for p in points})
-    return f"{said}  ({words.CURVE_SEEDS.format(n=seeds)})" if seeds > 1 else said
 
 
 def _name_ends(fig: "go.Figure", ends: Sequence[tuple[float, str, float]], top: float, where: dict) -> None:
@@ -125,7 +120,7 @@ def side_by_side(rows: Sequence[tuple[str, dict]]) -> "go.Figure":
     """Rates of base, vanilla and LWF with their intervals, a row for each: (label, {arm: rate})."""
     rows = [r for r in rows if r[1]["base"]["n"]]
     places = list(range(len(rows), 0, -1))
-    fig = _figure(96 + 62 * len(rows), title=_title(words.SIDE_PLOT))
+    fig = _figure(96 + 66 * len(rows), title=_title(words.SIDE_PLOT))
     for arm, shift in (("base", 0.16), ("vanilla", -0.04), ("lwf", -0.24)):
         rates = [found[arm] for _, found in rows]
         _, sign, colour, _ = LOOKS[arm]
@@ -153,25 +148,25 @@ def side_by_side(rows: Sequence[tuple[str, dict]]) -> "go.Figure":
             y=place,
             xanchor="left",
             yanchor="bottom",
-            yshift=14,
+            yshift=19,
             showarrow=False,
         )
     fig.update_xaxes(range=[-3, 103], ticksuffix=" %", zeroline=False, fixedrange=True, tickangle=0)
     fig.update_yaxes(
-        range=[0.5, len(rows) + 0.9], showticklabels=False, showgrid=False, zeroline=False, fixedrange=True
+        range=[0.5, len(rows) + 1.0], showticklabels=False, showgrid=False, zeroline=False, fixedrange=True
     )
     return fig
 
 
-def frontier(points: Sequence[dict], n: str) -> "go.Figure":
+def frontier(points: Sequence[dict], n: dict[str, int]) -> "go.Figure":
     """Learning accuracy against retained facts: both arms at their learning rates, and the control.
 
-    `n`: how many were asked, in words.
+    `n`: how many were asked, by axis.
     """
     names = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-    fig = _figure(
-        440, margin={"l": 8, "r": 16, "t": 72, "b": 64}, showlegend=True, legend=names, title=_title(n)
-    )
+    fig = _figure(440, margin={"l": 8, "r": 16, "t": 64, "b": 64}, showlegend=True, legend=names)
+    axes = {"retained": words.FRONTIER_X, "learning": words.FRONTIER_Y}
+    axes = {name: words.FRONTIER_N.format(axis=said, n=f"{n[name]:,}") for name, said in axes.items()}
     for arm in ("vanilla", "lwf", "extra"):
         line = sorted((p for p in points if p["arm"] == arm), key=lambda p: p["lr"])
         dash, sign, colour, width = LOOKS[arm]
@@ -191,16 +186,16 @@ def frontier(points: Sequence[dict], n: str) -> "go.Figure":
                 y=100 * p["learning"],
                 text=f"{words.ARM_NAMES[arm]}, η {p['lr']:.2g}",
                 xanchor="right",
-                xshift=-10,
-                yshift=-10 if arm == "vanilla" else 10,
+                xshift=8,
+                yshift=-18 if arm == "vanilla" else 18,
                 showarrow=False,
                 font={"size": 12},
             )
     xs, ys = ([100 * p[name] for p in points] for name in ("retained", "learning"))
     room = max(1.0, 0.35 * (max(xs) - min(xs)))
     fig.update_xaxes(range=[min(xs) - room, min(100.5, max(xs) + 1)], ticksuffix=" %", zeroline=False)
-    fig.update_xaxes(title={"text": words.FRONTIER_X, "font": {"size": 14}}, tickangle=0)
+    fig.update_xaxes(title={"text": axes["retained"], "font": {"size": 14}}, tickangle=0)
     fig.update_yaxes(range=[min(ys) - 6, max(ys) + 6], ticksuffix=" %", zeroline=False, automargin=True)
-    fig.update_yaxes(title={"text": words.FRONTIER_Y, "font": {"size": 14}})
+    fig.update_yaxes(title={"text": axes["learning"], "font": {"size": 14}})
     fig.update_traces(cliponaxis=False)
     return fig

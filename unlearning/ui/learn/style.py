@@ -49,4 +49,9 @@ CSS = """
 #detail td:nth-child(2) { overflow-wrap: anywhere; }
 #side .lethe-table, #detail .lethe-table { max-height: none; }
 #learn-check, #learn-upload { align-self: stretch; }
+@media (max-width: 640px) {
+  .gradio-container #samples thead { position: static; }
+  .gradio-container #samples thead tr { display: flex; flex-wrap: wrap; }
+  #samples th { position: static; border: 0; }
+}
 """

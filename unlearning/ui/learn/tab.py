@@ -111,7 +111,7 @@ class Tab:
                 updates |= self.curves.show(figures["point"], config, figures["base"], most)
             if view.state == "done":
                 said = outcome.made(config, *self.titles(config))
-                updates |= self.outcome.show(figures, view.summary, said, folder)
+                updates |= self.outcome.show(figures, said, folder)
             yield updates
             shown = view
 

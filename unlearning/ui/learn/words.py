@@ -74,11 +74,11 @@ WITHIN_LIMITS = "Advanced: {label} must lie between {low:g} and {high:g}."
 # What it will cost
 COST = (
     "About {time} and {memory} of memory beside the model, for {steps} learning steps. "
-    "Measured just now on this machine, with nothing else running."
+    "Measured on this machine with a few of them."
 )
 COST_BUSY = (
     "About {time} and {memory} of memory beside the model, for {steps} learning steps. "
-    "Measured while another run was going on, which slows things down."
+    "Measured on this machine while another run is going on, which takes time of its own."
 )
 COST_NONE = "What it will cost is measured when a task is chosen."
 SECONDS, MINUTES = "{x:.0f} s", "{x:.0f} min"
@@ -151,12 +151,12 @@ CURVE_TITLES = {
     "loss": "learning task: loss, nats",
     "forgetting": "forgetting task: right answers",
 }
-CURVE_N = "n = {n} asked at each point"
+CURVE_N = "{title}, n = {n}"
 ARM_NAMES = {"vanilla": "plain", "lwf": "LWF", "base": "base", "extra": "control"}
 LEGEND = {"vanilla": "plain fine-tuning", "lwf": "with forgetting (LWF)"}
-CURVE_STEPS = "learning steps;  ▲ an unlearning step of LWF"
-CURVE_STEPS_NONE = "learning steps"
-CURVE_AHEAD = "learning steps;  ▲ all unlearning steps, ahead"
+CURVE_STEPS = "learning steps"
+CURVE_UNLEARNING = "▲ an unlearning step of LWF"
+CURVE_AHEAD = "▲ all unlearning steps, ahead"
 CURVE_SEEDS = "mean of {n} seeds"
 CURVE_HOVER = "step %{x}: %{y:.3g}<extra>%{fullData.name}</extra>"
 
@@ -166,7 +166,7 @@ MADE = "{task}, forgetting {forget}; {seeds}, on {model}."
 GAIN = {
     "more": "With forgetting the model learned more than without: {difference}.",
     "less": "With forgetting the model learned less than without: {difference}.",
-    "none": "Forgetting did not help, as far as can be shown: {difference}.",
+    "none": "Forgetting did not help the learning, as far as can be shown: {difference}.",
 }
 KEPT = {
     "more": "It kept more of all other facts: {difference}.",
@@ -210,7 +210,7 @@ FRONTIER_INFO = (
     "in place of unlearning them."
 )
 FRONTIER_X, FRONTIER_Y = "other facts kept", "learning task: right answers"
-FRONTIER_N = "n = {learning} and {retained} asked, {seeds}"
+FRONTIER_N = "{axis}, n = {n}"
 FRONTIER_HOVER = (
     "learning rate %{customdata}: %{y:.1f} % learned, %{x:.1f} % kept<extra>%{fullData.name}</extra>"
 )
