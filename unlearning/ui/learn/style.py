@@ -1,6 +1,9 @@
 """The little CSS that the second page needs besides the first one's."""
 
 CSS = """
+#tabs button[role="tab"][aria-selected="true"] { color: var(--primary-700); font-weight: 700; }
+.dark #tabs button[role="tab"][aria-selected="true"] { color: var(--primary-300); }
+#learn-advanced input:focus-visible { outline: 3px solid var(--focus) !important; outline-offset: 1px; }
 #learn-headline p { font-size: var(--text-xl); line-height: 1.4; }
 #learn-status p { margin: 4px 0; }
 #learn-status .small, #strip .small { font-size: var(--text-sm); color: var(--body-text-color-subdued); }
