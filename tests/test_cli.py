@@ -173,6 +173,39 @@ def test_facts_tells_how_each_row_is_read(told, tmp_path):
     assert set(answer["rows"][0]) == {"row", "subject", "relation", "object", "how", "problem"}
 
 
+UNSPLIT = "You find Apple in the city of Cupertino.\nThe owner of the corner house is Mister Pim.\n"
+
+
+def test_a_model_splits_sentences_only_where_it_is_named(told, refused, tmp_path):
+    path = tmp_path / "facts.txt"
+    path.write_text(UNSPLIT, encoding="utf-8")
+    code, out, _ = told("facts", path, "--model", "lethe-llama")
+    how = "sentence, split where the model completes it"
+    first, second = out.splitlines()
+    assert (code, first) == (OK, f"row 1: Apple | You find {{}} in the city of | Cupertino   ({how})")
+    assert second.startswith("row 2: could not be split") and second.endswith("subject | relation | object")
+    assert told("facts", path)[0] == WRONG
+    assert "no model 'lethe-lama'" in refused("facts", path, "--model", "lethe-lama")
+
+
+def test_a_wash_takes_the_facts_that_its_model_split(told, tmp_path, monkeypatch):
+    from unlearning.runs import wash as washing
+
+    asked = []
+
+    def engine(lm, facts, settings, folder, on=()):
+        asked.extend(facts)
+        raise washing.Unwashable("enough")
+        yield
+
+    monkeypatch.setattr(washing, "wash_job", engine)
+    path = tmp_path / "facts.txt"
+    path.write_text(UNSPLIT, encoding="utf-8")
+    code, _, err = told("wash", "--model", "lethe-llama", "--facts", path, "--out", tmp_path / "out")
+    assert (code, [f.prompt() for f in asked]) == (NOTHING, ["You find Apple in the city of"])
+    assert "lethe: facts.txt: row 2: could not be split" in err
+
+
 def test_the_same_fact_twice_and_a_contradiction_are_told_with_both_rows(told, tmp_path):
     path = tmp_path / "facts.csv"
     path.write_text(

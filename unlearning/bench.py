@@ -24,6 +24,8 @@ from .law.settings import METHODS, Settings, settings_for
 from .law.statistics import Statistics, statistics
 from .law.targets import adam, find
 from .law.wash import Washed, target_ids, wash
+from .lwf import matrix
+from .lwf import speed as scoring
 from .models.delta import applied
 from .models.hooks import changed, outputs_of
 from .models.loading import LM
@@ -150,6 +152,10 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def table(result: dict) -> str:
     """A result as Markdown."""
+    if "cells" in result:
+        return "\n".join(matrix.table(result))
+    if "seconds" in result:
+        return "\n".join(scoring.table(result))
     return "\n".join(_quality_rows(result) if "cases" in result else _speed_rows(result))
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 
 from .events import Event, Figure, Phase, Progress, Warn, to_json
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("facts", facts, "show how a file of facts is read")
     c.add_argument("file", type=Path)
     c.add_argument("--json", action="store_true")
+    c.add_argument("--model", metavar="M", help="a model that splits the sentences that nothing else does")
     c = command("probe", probe, "measure a model: facts, reasoning, fluency")
     _model(c)
     c.add_argument("--facts", type=Path, metavar="FILE")
@@ -88,11 +90,11 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--evaluate-every", type=int, metavar="TOKENS")
     c.add_argument("--without", type=Path, metavar="FILE", help="leave these facts out of the corpus")
     c.add_argument("--threads", type=int, default=1)
-    c = command("bench", bench, "the README's tables: quality, or speed")
+    c = command("bench", bench, "the README's tables")
     _model(c)
-    c.add_argument("what", choices=("quality", "speed"))
+    c.add_argument("what", choices=("quality", "speed", "forgetting", "scoring"))
     c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the quality cases")
+    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, or learning tasks")
     c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
     return p
 
@@ -151,14 +153,15 @@ def _writing(path: Path) -> Iterator[None]:
         raise Wrong(f"{path} cannot be written: {e.strerror or e}") from e
 
 
-def _read(path: Path):
+def _read(path: Path, lm=None):
+    """The facts in a file; `lm()` is a model that may split sentences."""
     from .facts.read import UnreadableFile, read_file
+    from .probes.completion import read_with
 
     try:
-        reading = read_file(path)
+        return read_with(lm, partial(read_file, path)) if lm else read_file(path)
     except UnreadableFile as e:
         raise Wrong(e) from e
-    return reading
 
 
 def models(args) -> int:
@@ -177,7 +180,7 @@ def facts(args) -> int:
     """How each row of a file is read."""
     from .facts.read import describe
 
-    reading = _read(args.file)
+    reading = _read(args.file, args.model and partial(_load, args))
     rows = describe(reading)
     if args.json:
         print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
@@ -201,7 +204,7 @@ def probe(args) -> int:
 
     lm = _load(args)
     stats = statistics(lm)
-    asked = [r.fact for r in _read(args.facts).facts] if args.facts else stats.known
+    asked = [r.fact for r in _read(args.facts, lambda: lm).facts] if args.facts else stats.known
     sets = probe_sets(asked, stats, Sizes(), 0)
     figures = measure(lm, replace(sets, retained=[], same_subject=[]))
     figures = {"facts": figures.pop("washed"), **figures}
@@ -218,12 +221,13 @@ def wash(args) -> int:
     from .runs.memory import NoRoom
     from .runs.wash import FILES, Unwashable, wash_job
 
-    reading = _read(args.facts)
+    model = cache(partial(_load, args))
+    reading = _read(args.facts, model)
     for problem in reading.problems:
         print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
     if not reading.facts:
         raise Wrong(f"{args.facts.name} holds no fact that could be read")
-    lm = _load(args)
+    lm = model()
     overrides = {"method": args.method, "strength": args.strength, "seed": args.seed}
     for name in ("target", "layers", "position"):
         if getattr(args, name) is not None:
@@ -314,8 +318,9 @@ def learn(args) -> int:
             return FAILED
     record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     for name in ("learning", "forgetting", "retained", "reasoning"):
-        columns = "\t".join(f"{record[c][name]['accuracy']:.3f}" for c in ("base", "vanilla", "lwf"))
-        print(f"{name}\t{columns}\tn={record['lwf'][name]['n']}")
+        if record["lwf"][name]["n"]:
+            columns = "\t".join(f"{record[c][name]['accuracy']:.3f}" for c in ("base", "vanilla", "lwf"))
+            print(f"{name}\t{columns}\tn={record['lwf'][name]['n']}")
     print(f"gain\t{_interval(record['gain'])}")
     if "equal_retention" in record:
         print(f"gain at equal retention\t{_interval(record['equal_retention'])}")
@@ -390,15 +395,24 @@ def pretrain(args) -> int:
 def bench(args) -> int:
     """The tables of the README."""
     from . import bench as benches
+    from .lwf.matrix import matrix
+    from .lwf.speed import scoring
+    from .tasks.bundled import LEARN
 
     lm = _load(args)
-    result = (
-        benches.quality(lm, args.seeds, args.only, show)
-        if args.what == "quality"
-        else benches.speed(lm, show)
-    )
+    if args.what == "quality":
+        result = benches.quality(lm, args.seeds, args.only, show)
+    elif args.what == "speed":
+        result = benches.speed(lm, show)
+    elif args.what == "scoring":
+        result = scoring(lm)
+    else:
+        had = json.loads(args.out.read_text(encoding="utf-8")) if args.out and args.out.exists() else None
+        for result in matrix(lm, args.seeds, show, args.only or tuple(LEARN), had=had):
+            if args.out:
+                args.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
     print(benches.table(result))
-    if args.out:
+    if args.out and args.what != "forgetting":
         args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return OK
 

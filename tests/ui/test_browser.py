@@ -239,12 +239,42 @@ def test_no_payload_runs_from_a_setting_or_the_free_question(visitor):
     assert not hit(visitor)
 
 
+def test_no_payload_runs_from_a_row_that_is_corrected(visitor):
+    """In the list of rows, in the fields that a chosen one fills, and in what is said of a corrected one."""
+    page = visitor.page
+    plain = [x.replace("|", "¦") for x in PAYLOADS]
+    lines = [f"{i} {x} | r | {x}" for i, x in enumerate(plain)] + plain
+    page.fill("#facts textarea", "\n".join(lines))
+    page.click("#read")
+    visitor.expect(page.locator("#preview td[data-head='knows it?']")).to_have_count(len(plain))
+    page.click("#correct > button")
+    page.click("#row input")
+    visitor.expect(page.get_by_role("option")).to_have_count(len(lines))
+    assert not hit(visitor)
+    note, said = page.locator("#row-note"), page.locator("#row-said textarea")
+    for x in plain[::4]:
+        n = lines.index(x) + 1
+        visitor.choose_row(f"{n}, no fact: ")
+        visitor.expect(said).to_have_value(x)
+        visitor.correct(subject=x, relation=f"{x} {{}} {{}}", object=x)
+        visitor.expect(note).to_contain_text("exactly once: ")
+        assert not hit(visitor)
+        visitor.correct(subject=x, relation=f"r{n}", object=x)
+        visitor.expect(note).to_contain_text(f"Row {n} is corrected; it reads {x} | ")
+        assert not hit(visitor)
+    visitor.choose_row("1: ")
+    page.click("#row-remove")
+    visitor.expect(note).to_have_text("Row 1 is removed.")
+    assert not hit(visitor)
+
+
 @pytest.mark.parametrize("width", [390, 1920])
 def test_nothing_is_wider_than_the_window(visitor, width, told):
     visitor.page.set_viewport_size({"width": width, "height": 900})
     visitor.page.fill("#facts textarea", FACTS)
     visitor.page.click("#read")
     visitor.page.wait_for_selector("#preview td")
+    visitor.choose_row("1: ")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -320,7 +320,7 @@ def upload(ask, events):
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_only_has_the_name_of_a_table_is_refused_in_a_sentence(upload, kind):
-    status, (text, line, _) = upload("facts.csv", WRONG[kind])
+    status, (text, line, *_) = upload("facts.csv", WRONG[kind])
     assert status == 200 and isinstance(text, dict) and "value" not in text
     assert "not" in line and "Traceback" not in line
     status, (text, *_) = upload("facts.csv", b"subject,relation,object\nFrance,capital,Paris\n")

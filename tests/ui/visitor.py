@@ -46,6 +46,21 @@ class Visitor:
         self.page.fill("#facts textarea", text)
         self.page.click("#wash")
 
+    def choose_row(self, name: str) -> None:
+        """Choose a row to correct, by the beginning of its name in the list."""
+        if not self.page.locator("#row").is_visible():
+            self.page.click("#correct > button")
+        self.page.focus("#row input")
+        self.page.fill("#row input", name)  # the list grows short
+        self.page.get_by_role("option", name=name).first.click()
+        self.page.wait_for_function("document.querySelector('#row-said textarea').value !== ''")
+
+    def correct(self, **fields: str) -> None:
+        """Write into the fields of the chosen row, and press the button."""
+        for name, value in fields.items():
+            self.page.fill(f"#row-{name} textarea", value)
+        self.page.click("#row-correct")
+
     def wait_for_status(self, pattern: str) -> str:
         self.page.wait_for_function(
             "p => new RegExp(p).test(document.querySelector('#status')?.innerText)", arg=pattern

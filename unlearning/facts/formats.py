@@ -24,11 +24,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: its name, how to tell it from its text, and its rows."""
+    """A kind of file: its name, how to tell it from its text, its rows, and what stands between its cells."""
 
     name: str
     recognises: Callable[[str], bool]
     rows: Callable[[str], Iterable[Row]]
+    mark: str = ""
+
+
+def format_of(text: str) -> Format:
+    """The first of FORMATS that recognises the text; it must have no byte order mark."""
+    return next(f for f in FORMATS if f.recognises(text))
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
@@ -132,7 +138,7 @@ def _table(name: str, mark: str, enough: Enough) -> Format:
     def recognises(text: str) -> bool:
         return header(text, mark, enough) is not None
 
-    return Format(name, recognises, lambda text: table_rows(text, mark, enough))
+    return Format(name, recognises, lambda text: table_rows(text, mark, enough), mark)
 
 
 def formats(enough: Enough) -> tuple[Format, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .fact import Fact
-from .formats import FORMATS, Row
+from .formats import Row, format_of
 from .records import Read, read_record
 from .sentences import Guess, split_sentence
 from .triples import Unclear
@@ -112,7 +112,7 @@ def read_text(
     if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
         raise UnreadableFile(f"the text is larger than {max_bytes:,} bytes: split it into smaller texts")
     text = text.removeprefix("\ufeff")
-    form = next(f for f in FORMATS if f.recognises(text))
+    form = format_of(text)
     facts: dict[tuple[str, str], tuple[ReadFact, str]] = {}  # by key, each with its object as it was given
     problems: list[Problem] = []
     for count, row in enumerate(form.rows(text), 1):
@@ -139,7 +139,7 @@ def understand(row: Row, models_guess: Guess | None, max_line: int) -> Read:
         return read_record(line, max_line)
     if len(line) > max_line:
         raise Unclear("", f"a line of {len(line):,} characters: at most {max_line:,}")
-    mark = "|" if "|" in line else "\t" if "\t" in line.strip() else None
+    mark = mark_in(line)
     if mark is None:
         fact, how = split_sentence(line, models_guess)
         return fact, how, fact.object
@@ -153,6 +153,11 @@ def understand(row: Row, models_guess: Guess | None, max_line: int) -> Read:
             raise Unclear(name, f"the field {name!r} is missing or empty")
     fact, how, given = read_record(dict(zip(names, parts, strict=True)), max_line)
     return fact, how.replace("fields", "triple", 1), given
+
+
+def mark_in(line: str) -> str | None:
+    """What stands between the fields of a plain line; None in a sentence."""
+    return "|" if "|" in line else "\t" if "\t" in line.strip() else None
 
 
 def repeated(first: ReadFact, first_given: str, row: int, fact: Fact, given: str) -> Unclear:

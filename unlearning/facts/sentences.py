@@ -80,8 +80,10 @@ def split_sentence(sentence: str, models_guess: Guess | None = None) -> tuple[Fa
     guess = models_guess(sentence) if models_guess else None
     if guess and all(part.strip() for part in guess):
         subject, prompt, answer = (" ".join(part.split()) for part in guess)
-        if template_from(prompt, subject) and "{}" not in subject + answer:
-            return prompt_fact(subject, prompt, answer)[0], "sentence, split by the model"
+        template = template_from(prompt, subject)
+        if template and "{}" not in subject + answer:
+            fact = mentioned(template, subject, answer) or prompt_fact(subject, template, answer)[0]
+            return fact, "sentence, split where the model completes it"
     raise Unclear("", ADVICE)
 
 
@@ -138,10 +140,10 @@ def by_question(question: str, answer: str) -> tuple[str, str, str] | None:
     return subject, f"Q: {question[:start]}{{}}{question[end:]} A:", answer
 
 
-def subjects_in(sentence: str) -> list[tuple[int, int, str]]:
+def subjects_in(sentence: str, any_case: bool = False) -> list[tuple[int, int, str]]:
     """Start, end and canonical spelling of every known subject in the sentence, the longest at each place.
 
-    A single word must also agree in case: "lead" is an element, but "trial" is no book.
+    A single word must also agree in case, unless `any_case`: "lead" is an element, but "trial" is no book.
     """
     folded, found, at = fold(sentence), [], 0
     for word in re.finditer(r"\w+", folded):
@@ -152,7 +154,7 @@ def subjects_in(sentence: str) -> list[tuple[int, int, str]]:
             if not folded.startswith(key, word.start()) or (end < len(folded) and folded[end].isalnum()):
                 continue
             written = sentence[word.start() : end]
-            if " " in key or written in subject or word.start() == 0:
+            if any_case or " " in key or written in subject or word.start() == 0:
                 found.append((word.start(), end, subject))
                 at = end
                 break

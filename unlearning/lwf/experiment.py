@@ -73,13 +73,17 @@ class Scored:
         ]
 
 
-def select(found: Sequence[Confidence], how: str, n: int, seed: int) -> list[int]:
-    """Which samples are D_U: the n of highest FC; or of lowest, at random, or those that pull most against
-    the task by the cosine.
+def select(found: Sequence[Confidence], settings: Settings, learned: int) -> list[int]:
+    """Which samples are D_U: of highest FC; or of lowest, at random, or those that pull most against the task
+    by the cosine. As many as `portion` of the `learned` ones, at least one unless it is 0.
     """
-    if how == "random":
-        return sorted(random.Random(f"select {seed}").sample(range(len(found)), min(n, len(found))))
-    key = {"high": lambda c: -c.score, "low": lambda c: c.score, "cosine": lambda c: c.cosine}[how]
+    n = max(1, round(settings.portion * learned)) if settings.portion else 0
+    if settings.select == "random":
+        places = range(len(found))
+        return sorted(random.Random(f"select {settings.seed}").sample(places, min(n, len(found))))
+    key = {"high": lambda c: -c.score, "low": lambda c: c.score, "cosine": lambda c: c.cosine}[
+        settings.select
+    ]
     return sorted(sorted(range(len(found)), key=lambda i: key(found[i]))[:n])
 
 
@@ -102,8 +106,7 @@ def score_own(lm: LM, task: Task, forget: Task, settings: Settings) -> Iterator[
     for part in confidences(loss, unlearn, gradient, settings.chunk):
         found += part
         yield Progress(len(learn) + len(found), total, "one gradient a sample")
-    n = max(1, round(settings.portion * len(learn))) if settings.portion else 0
-    yield Scored(own, found, select(found, settings.select, n, settings.seed))
+    yield Scored(own, found, select(found, settings, len(learn)))
 
 
 def encoded(lm: LM, samples: Sequence[Sample], task: Task) -> list[Tokens]:

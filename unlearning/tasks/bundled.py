@@ -162,25 +162,22 @@ def distinct(stream: Iterator[Sample], n: int) -> list[Sample]:
     return list(found.values())
 
 
-def forgotten(name: str) -> Task:
+def forgotten(relation: str) -> Task:
     """What the model knows of one relation."""
-    facts = of_relation(name)
+    facts, name, words = of_relation(relation), relation.replace("_", "-"), relation.replace("_", " ")
 
     def prompts(which: str) -> tuple[Sample, ...]:
         some = [f for f in facts if lot(f.subject) == which]
-        return tuple(
-            Sample(f.prompt(i), f.objects, name) for f in some for i in range(min(3, len(f.prompts)))
-        )
+        return tuple(Sample(f.prompt(i), f.objects, name) for f in some for i in range(PHRASINGS))
 
-    words = name.replace("_", " ")
     return Task(
-        name.replace("_", "-"),
+        name,
         words,
         f"What the model knows of one relation: {words}.",
         prompts(FORGET),
         prompts(HELD),
         metric="contains",
-        relations=(name,),
+        relations=(relation,),
     )
 
 
@@ -226,7 +223,7 @@ def joined(tasks: Sequence[Task], each: int | None = None) -> Task:
 
 LEARN: dict[str, Callable[[], Task]] = {
     "employer-to-home-town": lambda: reroute("employer", "home_town"),
-    "city-to-country": lambda: reroute("city", "country"),
+    "home-town-to-employer": lambda: reroute("home_town", "employer"),
     "capital-to-currency": lambda: reroute("capital", "currency"),
     "revised-capital": lambda: revised("capital"),
     "list-from-the-end": lambda: turned(
@@ -246,7 +243,8 @@ LEARN: dict[str, Callable[[], Task]] = {
     "word-before": before,
     "topic": topic,
 }
-FORGETTING = ("capital", "employer", "city", "symbol")  # relations
+REROUTED = ("employer-to-home-town", "home-town-to-employer", "capital-to-currency")
+FORGETTING = {n.replace("_", "-"): n for n in ("employer", "home_town", "capital", "symbol")}  # relations
 IN_THE_WAY = ("position", "compare")  # reasoning families
 
 
@@ -268,7 +266,7 @@ def forgetting(name: str) -> Task:
         every = joined([forgetting(n) for n in FORGET_NAMES if n != MIXED], EACH)
         return replace(every, name=MIXED, title="a mixture of all", relations=(), families=())
     if name in FORGETTING:
-        return forgotten(name)
+        return forgotten(FORGETTING[name])
     if name in IN_THE_WAY:
         return reasoning(name)
     raise UnknownTask(f"no forgetting task {name!r}: bundled are {', '.join(FORGET_NAMES)}")

@@ -10,7 +10,7 @@ from ..facts.read import UnreadableFile
 from . import words
 from .ask import both
 from .follow import View, follow
-from .preview import Preview, asked, read
+from .preview import Preview, asked
 from .state import NoModel, Shared
 from .tradeoff import washes_on
 from .wash import begin, chosen
@@ -75,7 +75,7 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
     def understood(text: str, model: str) -> Preview:
         known(model)
         try:
-            return read(text, model or shared.names[0], *shared.limits)
+            return shared.read(text, model or shared.names[0])
         except UnreadableFile as error:
             raise refusal(error) from error
 

@@ -13,7 +13,7 @@ from . import api, ask, happened, inside, model, sessions, tradeoff, wash, what,
 from .follow import View, follow
 from .learn import tab
 from .learn.words import TAB_LEARN, TAB_WASH
-from .preview import Preview, read
+from .preview import Preview
 from .state import Shared
 
 PAGES = 200  # open at once, besides those that wait for their own run; each opens with EVENTS
@@ -78,7 +78,7 @@ class Page:
         `ticked`.
         """
         try:
-            preview = await asyncio.to_thread(read, text, name, *self.shared.limits)
+            preview = await asyncio.to_thread(self.shared.read, text, name)
             settings = wash.chosen(*choices)
         except UnreadableFile as error:
             yield self.what.complain(str(error)) | self.wash.say(words.NOT_READ)
@@ -104,7 +104,7 @@ class Page:
             return
         try:
             config = self.shared.config(id)
-            preview = await asyncio.to_thread(read, config["text"], config["model"], *self.shared.limits)
+            preview = await asyncio.to_thread(self.shared.read, config["text"], config["model"])
         except (UnknownRun, OSError, ValueError, KeyError):
             yield {self.run: ""} | self.wash.say(words.TOO_OLD)
             return
@@ -121,7 +121,7 @@ class Page:
             new = view.figures.keys() - shown.figures.keys()
             updates = self.wash.show(view)
             if "known" in new:
-                updates |= self.what.show(preview.with_unknown(view.figures["known"]["unknown"]))
+                updates |= self.what.tell(preview.with_unknown(view.figures["known"]["unknown"]))
             if "answers" in new:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":

@@ -1,13 +1,14 @@
 """What people bring, as the page shows it: facts read, whether the model knows them, and rows at fault."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 from ..facts.fact import Fact
 from ..facts.read import Problem, ReadFact, read_text
 from ..models.loading import LM, folder_of
+from ..probes.completion import read_with
 from . import words
 
 MAX_ROWS, MAX_BYTES = 2_000, 1_000_000
@@ -72,13 +73,21 @@ def positions(name: str) -> int:
     return config.get("max_position_embeddings") or config["n_positions"]
 
 
-def read(text: str, name: str, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> Preview:
-    """The facts in a text and its problems, for the model `name`; the model is not asked.
+def read(
+    text: str,
+    name: str,
+    max_rows: int = MAX_ROWS,
+    max_bytes: int = MAX_BYTES,
+    lm: Callable[[], LM] | None = None,
+) -> Preview:
+    """The facts in a text and its problems, for the model `name`; it is not asked what it knows.
 
+    `lm()` gives that model, to split the sentences that nothing else does; called only if there are any.
     A fact whose question and answer have more bytes than the model has positions becomes a problem:
     no byte is more than a token. Raises `UnreadableFile`.
     """
-    reading = read_text(text, max_rows=max_rows, max_bytes=max_bytes)
+    reader = partial(read_text, text, max_rows=max_rows, max_bytes=max_bytes)
+    reading = read_with(lm, reader) if lm else reader()
     limit = positions(name) - MARGIN
     facts, problems = [], list(reading.problems)
     for r in reading.facts:

@@ -6,6 +6,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from ..models.loading import bundled, check_device
 from ..runs.gpu import caller, on_zero_gpu, wash_on_gpu
 from ..runs.job import Runner
 from ..runs.wash import DELTA, OWN, RECORD, Unwashable, wash_job
-from .preview import MAX_BYTES, MAX_ROWS
+from .preview import MAX_BYTES, MAX_ROWS, Preview, read
 
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..models.loading import LM
 
 KEEP_MODELS = 2
+KEEP_READINGS = 8  # a text is read when it is previewed, corrected and washed; each at most as `limits` says
 
 Washes = Sequence[tuple[str, float]]  # a run's id and how strong it is on
 
@@ -90,6 +92,11 @@ class Shared:
         self.runner = Runner(Path(root) if root else default_root(), waiting, keep_seconds=3600 * keep_hours)
         self._models: OrderedDict[str, LM] = OrderedDict()
         self._loading = Lock()
+        self.read = lru_cache(KEEP_READINGS)(self._read)
+
+    def _read(self, text: str, name: str) -> Preview:
+        """`preview.read` within the limits, with the model's help. Raises `UnreadableFile`, ValueError."""
+        return read(text, name, *self.limits, partial(self.lm, name))
 
     def lm(self, name: str) -> "LM":
         """The base model of this name: loaded once, the least recently used of more than two let go."""

@@ -23,7 +23,7 @@ CSS = """
 #status progress::-moz-progress-bar { background: #0f766e; }
 .dark #status progress::-webkit-progress-value { background: #2dd4bf; }
 .dark #status progress::-moz-progress-bar { background: #2dd4bf; }
-:is(#preview, #answers, #stay, #status) .html-container { padding: 0; }
+:is(#preview, #answers, #stay, #status, #row-note) .html-container { padding: 0; }
 .lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
 .lethe-table:focus-visible { outline-offset: -3px; }
 .gradio-container .lethe-table table {

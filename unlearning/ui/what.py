@@ -7,8 +7,8 @@ import gradio as gr
 
 from ..facts.examples import examples
 from ..facts.read import UnreadableFile, read_file
-from . import words
-from .preview import Preview, asked, read
+from . import correct, words
+from .preview import Preview, asked
 from .state import Shared
 from .tables import table
 from .text import safe
@@ -24,19 +24,25 @@ class WhatSection:
     button: gr.Button
     line: gr.Markdown
     table: gr.HTML
+    correct: correct.CorrectSection
 
     def show(self, preview: Preview) -> dict:
-        """Updates that show a preview."""
+        """Updates that show a preview of another text."""
+        return self.tell(preview) | self.correct.show(preview)
+
+    def tell(self, preview: Preview) -> dict:
+        """Updates that say more about the text that is shown."""
         read_as = table(words.PREVIEW, words.PREVIEW_HEAD, preview.table())
         faults = table(words.PROBLEMS, words.PROBLEMS_HEAD, preview.problem_table())
         return {self.line: safe(preview.line()), self.table: gr.update(value=read_as + faults, visible=True)}
 
     def complain(self, message: str) -> dict:
         """Updates that show why a text or a file could not be read at all."""
-        return {self.line: safe(message), self.table: gr.update(value="", visible=False)}
+        none = {self.line: safe(message), self.table: gr.update(value="", visible=False)}
+        return none | self.correct.show(Preview())
 
     def outputs(self) -> list:
-        return [self.line, self.table]
+        return [self.line, self.table, *self.correct.outputs()]
 
 
 def section(shared: Shared) -> WhatSection:
@@ -57,7 +63,7 @@ def section(shared: Shared) -> WhatSection:
         upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="upload", min_width=120)
     line = gr.Markdown("", elem_id="read-line")
     rows = gr.HTML("", visible=False, elem_id="preview", js_on_load=None)
-    return WhatSection(example, text, upload, button, line, rows)
+    return WhatSection(example, text, upload, button, line, rows, correct.section())
 
 
 def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) -> None:
@@ -65,12 +71,15 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) 
 
     def preview(text: str, name: str) -> dict:
         try:
-            return what.show(asked(read(text, name, *shared.limits), shared.lm(name)))
+            return what.show(asked(shared.read(text, name), shared.lm(name)))
         except UnreadableFile as error:
             return what.complain(str(error))
 
     def of_example(name: str):
         return next((e.text for e in examples() if e.name == name), gr.skip())
+
+    def preview_example(text: str, name: str, example: str) -> dict:
+        return preview(text, name) if example else gr.skip()
 
     def of_file(path: str) -> dict:
         rows, size = shared.limits
@@ -84,6 +93,9 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, on_model: dict) 
     reading |= {"show_progress": "minimal", "show_progress_on": what.line}
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     what.button.click(**reading)
-    what.example.input(of_example, what.example, what.text, **quick).then(**reading)
+    # not .input, which gradio tells again whenever the list loses the focus: what was edited would be lost
+    chosen = what.example.change(of_example, what.example, what.text, **quick)
+    chosen.then(**reading | {"fn": preview_example, "inputs": [what.text, model, what.example]})
     taken = what.upload.upload(of_file, what.upload, [what.text, *what.outputs()], **quick)
     taken.then(lambda: "", None, what.example, **quick).then(**reading)
+    correct.wire(shared, what.correct, what.text, model, what.show, what.outputs(), on_model)

@@ -33,6 +33,18 @@ COUNT = "{facts} read; the model knows {known} of them."
 COUNT_UNASKED = "{facts} read."
 COUNT_PROBLEMS = "{rows} gave no fact: see below."
 NOTHING_READ = "Nothing to read yet: paste facts, choose an example or take a file."
+CORRECT_HEAD = "Correct a row"
+ROW, ROW_INFO = "Row", "of the text above; rows that gave no fact come first"
+ROW_READ, ROW_FAULT = "{row}: {text}", "{row}, no fact: {text}"
+SAID = "As it stands in the text"
+FIELDS = {"subject": "Subject", "relation": "Relation, or a prompt with {}", "object": "Object"}
+CORRECT, REMOVE = "Correct", "Remove the row"
+CORRECTED = "Row {row} is corrected; it reads {text}."
+CORRECTED_FAULT = "Row {row} is corrected, but gave no fact: {text}."
+REMOVED = "Row {row} is removed."
+NO_ROW = "Nothing is changed: choose a row first."
+MEANWHILE = "Nothing is changed: the text is not what it was when this row was chosen. Choose it again."
+NOT_CORRECTED = "Nothing is changed: {text}."
 TOO_LONG = "too long for this model: question and answer have {length} bytes together, at most {limit}"
 
 # 2 Wash

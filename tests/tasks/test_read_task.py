@@ -1,0 +1,95 @@
+"""Tasks from files: every shape, the split by seed, and refusals that name rows."""
+
+import json
+
+import pytest
+
+from unlearning.tasks.find import find_forgetting, find_learning
+from unlearning.tasks.read import MIN_ROWS, BadTask, read_task, read_task_file
+from unlearning.tasks.task import UnknownTask
+
+PAIRS = [(f"What is {n} doubled?", str(2 * n)) for n in range(30)]
+
+
+def shapes():
+    yield "lines", "\n".join(f"{q} | {a}" for q, a in PAIRS)
+    yield "tabs", "\n".join(f"{q}\t{a}" for q, a in PAIRS)
+    yield "csv", "question,answer\n" + "\n".join(f"{q},{a}" for q, a in PAIRS)
+    yield "tsv", "prompt\tcompletion\n" + "\n".join(f"{q}\t{a}" for q, a in PAIRS)
+    yield "json", json.dumps([{"instruction": q, "output": a} for q, a in PAIRS])
+    yield "jsonl", "\n".join(json.dumps({"question": q, "answer": int(a)}) for q, a in PAIRS)
+    yield "bom", "\ufeffquestion;answer\r\n" + "\r\n".join(f"{q};{a}" for q, a in PAIRS)
+    turns = [
+        [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": q},
+            {"role": "assistant", "content": a},
+        ]
+        for q, a in PAIRS
+    ]
+    yield "messages", "\n".join(json.dumps({"messages": t}) for t in turns)
+
+
+@pytest.mark.parametrize("shape", dict(shapes()))
+def test_every_shape_is_the_same_task(shape):
+    task = read_task(dict(shapes())[shape], "doubles")
+    assert {(s.prompt, s.answer) for s in task.train + task.test} == set(PAIRS)
+    assert (len(task.train), len(task.test)) == (24, 6)
+
+
+def test_the_split_is_by_seed_and_not_by_order():
+    text = dict(shapes())["csv"]
+    first = read_task(text, "x", seed=1)
+    assert first == read_task(text, "x", seed=1)
+    assert first.test != read_task(text, "x", seed=2).test
+    assert not {s.prompt for s in first.train} & {s.prompt for s in first.test}
+
+
+def test_an_instruction_may_have_an_input():
+    rows = [{"instruction": "Double it.", "input": str(n), "output": str(2 * n)} for n in range(20)]
+    task = read_task(json.dumps(rows), "x")
+    assert "Double it.\n7" in {s.prompt for s in task.train + task.test}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "\n".join(f"{q} | {a}" for q, a in PAIRS[:5]),
+            f"5 rows are too few for a task: at least {MIN_ROWS}",
+        ),
+        ("", "0 rows are too few"),
+        (dict(shapes())["lines"] + "\nwhat is 3 doubled? | 7", "rows? 4 and 31: the same question twice"),
+        (dict(shapes())["csv"] + "\nhuh,", "row 32: the field 'answer' is missing or empty"),
+        (dict(shapes())["csv"] + "\n,4\n,5", "rows 32, 33: the field 'question' is missing or empty"),
+        (dict(shapes())["lines"] + "\nno mark at all", "row 31: not a question and an answer"),
+        (dict(shapes())["jsonl"] + "\n{not json", "row 31: not valid JSON"),
+        ('[{"messages": 3}]', "row 1: the field 'question' is missing"),
+        ('[{"question": ["a"], "answer": true}]', "row 1: the field 'question' is missing"),
+    ],
+)
+def test_what_makes_no_task_is_refused_with_its_rows(text, said):
+    with pytest.raises(BadTask, match=said):
+        read_task(text, "x")
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(BadTask) as error:
+        read_task(dict(shapes())["csv"] + "\nhuh,\n,4", "x")
+    assert "row 32" in str(error.value) and "row 33" in str(error.value)
+
+
+def test_files_and_names(tmp_path):
+    path = tmp_path / "doubles.csv"
+    path.write_text(dict(shapes())["csv"], encoding="utf-8")
+    assert find_learning(str(path)) == read_task_file(path)
+    assert find_learning("topic").name == "topic"
+    both = find_forgetting(f"capital,{path}")
+    assert {"capital", ""} == {s.kind for s in both.train}
+    with pytest.raises(UnknownTask, match="bundled are"):
+        find_learning(str(tmp_path / "none.csv"))
+    with pytest.raises(UnknownTask, match="no forgetting task is named"):
+        find_forgetting(" ,")
+    with pytest.raises(BadTask, match="cannot be opened|not text"):
+        path.write_bytes(b"\x00\xff")
+        find_learning(str(path))

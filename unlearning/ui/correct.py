@@ -1,0 +1,152 @@
+"""Correcting a row of what was read: it is rewritten in the text, and the text is read again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gradio as gr
+
+from ..facts.read import MAX_LINE, UnreadableFile
+from ..facts.rewrite import in_fields, parts, remove, rewrite, row_at
+from ..facts.triples import Unclear
+from . import words
+from .preview import Preview, asked, triple
+from .state import Shared
+from .tables import SHOWN
+from .wash import line
+
+MAX_LABEL = 60  # characters of a row in the list of rows
+
+
+@dataclass(frozen=True)
+class CorrectSection:
+    part: gr.Accordion
+    row: gr.Dropdown
+    said: gr.Textbox
+    subject: gr.Textbox
+    relation: gr.Textbox
+    object: gr.Textbox
+    button: gr.Button
+    remove: gr.Button
+    note: gr.HTML
+
+    def fields(self) -> list:
+        return [self.subject, self.relation, self.object]
+
+    def outputs(self) -> list:
+        return [self.part, self.row, self.said, *self.fields(), self.note]
+
+    def show(self, preview: Preview) -> dict:
+        """Updates for a new text: its rows to choose from, none chosen."""
+        choices = rows(preview)
+        return {
+            self.part: gr.update(visible=bool(choices)),
+            self.row: gr.update(choices=choices, value=None),
+            **self.fill(),
+        }
+
+    def fill(self, said: str = "", fields: tuple[str, str, str] = ("", "", ""), note: str = "") -> dict:
+        """Updates that show a row, or none: as it stands in the text, and as it was read."""
+        found = {field: clean(value[:MAX_LINE]) for field, value in zip(self.fields(), fields, strict=True)}
+        return {self.said: said, **found, self.note: line(note)}
+
+
+def section() -> CorrectSection:
+    with gr.Accordion(words.CORRECT_HEAD, open=False, visible=False, elem_id="correct") as part:
+        row = gr.Dropdown([], value=None, label=words.ROW, info=words.ROW_INFO, elem_id="row")
+        said = gr.Textbox(label=words.SAID, interactive=False, max_lines=3, elem_id="row-said")
+        with gr.Row():
+            subject, relation, answer = (
+                gr.Textbox(
+                    label=label, max_lines=3, max_length=MAX_LINE, min_width=180, elem_id=f"row-{name}"
+                )
+                for name, label in words.FIELDS.items()
+            )
+        with gr.Row():
+            button = gr.Button(words.CORRECT, elem_id="row-correct", min_width=120)
+            remove = gr.Button(words.REMOVE, elem_id="row-remove", min_width=120)
+        note = gr.HTML("", elem_id="row-note", js_on_load=None)
+    return CorrectSection(part, row, said, subject, relation, answer, button, remove, note)
+
+
+def rows(preview: Preview) -> list[tuple[str, int]]:
+    """The rows that the tables show: name and number, rows at fault first."""
+    faults = [(words.ROW_FAULT, p.row, p.raw) for p in preview.problems[:SHOWN]]
+    read = [(words.ROW_READ, r.row, triple(r.fact)) for r in preview.facts[:SHOWN]]
+    return [(said.format(row=n, text=clean(text[:MAX_LABEL])), n) for said, n, text in faults + read]
+
+
+def clean(text: str) -> str:
+    """The text without half characters (lone surrogates), which cannot be sent."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def raw(text: str, number: int) -> str:
+    """A row as it stands in the text, its beginning if it is long. Raises Unclear."""
+    return clean(row_at(text, number).raw[:MAX_LINE])
+
+
+def now(preview: Preview, number: int) -> str:
+    """What a corrected row is read as."""
+    fact = next((r.fact for r in preview.facts if r.row == number), None)
+    if fact is not None:
+        return words.CORRECTED.format(row=number, text=triple(fact))
+    problem = next((p.message for p in preview.problems if p.row == number), "")
+    return words.CORRECTED_FAULT.format(row=number, text=problem)
+
+
+def wire(
+    shared: Shared,
+    correct: CorrectSection,
+    text: gr.Textbox,
+    model: gr.Dropdown,
+    show: Callable[[Preview], dict],
+    outputs: list,
+    on_model: dict,
+) -> None:
+    """A chosen row fills the fields; the buttons change it in the text, which is then read again.
+
+    `show(preview)` gives the updates of `outputs` for how a text is read.
+    """
+
+    def choose(box: str, name: str, number: int | None, said: str) -> dict:
+        if number is None:
+            return correct.fill()
+        try:
+            if raw(box, number) == said:  # gradio tells again when the list loses the focus
+                return {correct.said: said}  # and what was typed meanwhile stays
+            fact = next((r.fact for r in shared.read(box, name).facts if r.row == number), None)
+            return correct.fill(raw(box, number), in_fields(fact) if fact else parts(row_at(box, number)))
+        except (Unclear, UnreadableFile) as error:
+            return correct.fill(note=str(error))
+
+    def changed(box: str, name: str, number: int | None, said: str, change: Callable[[], str]):
+        """The new text, how it is read, and no complaint; or the complaint alone."""
+        try:
+            if number is None:
+                return box, None, words.NO_ROW
+            if raw(box, number) != said:
+                return box, None, words.MEANWHILE
+            new = change()
+            return new, asked(shared.read(new, name), shared.lm(name)), ""
+        except (Unclear, UnreadableFile) as error:
+            return box, None, words.NOT_CORRECTED.format(text=error)
+
+    def rewritten(box: str, name: str, number: int | None, said: str, *fields: str) -> dict:
+        new, preview, fault = changed(box, name, number, said, lambda: rewrite(box, number, *fields))
+        if fault:
+            return {correct.note: line(fault)}
+        return {text: new} | show(preview) | {correct.note: line(now(preview, number))}
+
+    def removed(box: str, name: str, number: int | None, said: str) -> dict:
+        new, preview, fault = changed(box, name, number, said, lambda: remove(box, number))
+        if fault:
+            return {correct.note: line(fault)}
+        return {text: new} | show(preview) | {correct.note: line(words.REMOVED.format(row=number))}
+
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    inputs = [text, model, correct.row, correct.said]
+    correct.row.input(choose, inputs, correct.outputs(), **quick)
+    saying = {"show_progress": "minimal", "show_progress_on": correct.note, **on_model}
+    done = [correct.button.click, *(field.submit for field in correct.fields())]
+    gr.on(done, rewritten, [*inputs, *correct.fields()], [text, *outputs], **saying)
+    correct.remove.click(removed, inputs, [text, *outputs], **saying)
