@@ -31,6 +31,7 @@ def main() -> None:
             keep_hours=env.keep_hours,
             device=env.device,
             limits=(env.max_rows, env.max_bytes),
+            max_steps=env.max_steps,
         )
     except (NoDevice, NoModel) as error:
         sys.exit(f"lethe: {error}")

@@ -8,10 +8,12 @@ from visitor import Visitor
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     from unlearning.law.experiment import Sizes
+    from unlearning.lwf.outcome import Sizes as LearnSizes
     from unlearning.ui.state import Shared
 
     small = Sizes(retained=40, reasoning=2, held_out=4, curve=4)
-    shared = Shared(tmp_path_factory.mktemp("ui") / ".cache" / "runs", sizes=small)
+    few = LearnSizes(retained=20, reasoning=1, held_out=2, curve=8, answers=2)
+    shared = Shared(tmp_path_factory.mktemp("ui") / ".cache" / "runs", sizes=small, learn_sizes=few)
     shared.lm(shared.names[0])
     yield shared
     shared.runner.close()

@@ -217,11 +217,13 @@ def _one_seed(
         VANILLA: _curve(lm, models[VANILLA], task, forget, learn, [], settings, sets, sizes),
         LWF: _curve(lm, models[LWF], task, forget, learn, unlearn, settings, sets, sizes),
     }
-    for points in zip(*runs.values(), strict=True):
-        for arm, point in zip(ARMS, points):
+    for both in zip(*runs.values(), strict=True):
+        if isinstance(both[0], int):
+            yield Progress(both[0], settings.steps, "learning steps, each in both")
+            continue
+        for arm, point in zip(ARMS, both):
             left["curve"].append({"seed": settings.seed, "arm": arm} | point)
             yield Figure("point", left["curve"][-1])
-        yield Progress(points[0]["step"], settings.steps, "learning steps, each in both")
     yield Phase("after", f"{name}measuring what was learned and what stayed")
     for arm in ARMS:
         found = replace(lm, model=models[arm], lock=RLock())
@@ -260,8 +262,11 @@ def _curve(
     settings: Settings,
     sets: ProbeSets,
     sizes: Sizes,
-) -> Iterator[dict]:
-    """A point of the learning curve at step 0 and `evaluations` times on the way to the last step."""
+) -> Iterator[dict | int]:
+    """A point of the learning curve at step 0 and `evaluations` times on the way to the last step.
+
+    Besides, the number of each step after it is done: so the run can be stopped there.
+    """
     seen = replace(lm, model=model, lock=RLock())
     learning, forgetting = sets.learning[: sizes.curve], sets.forgetting[: sizes.curve]
     every = max(1, math.ceil(settings.steps / settings.evaluations))
@@ -281,6 +286,8 @@ def _curve(
     for step in train(model, learn, unlearn, settings):
         losses += [] if step.learning is None else [step.learning]
         gone += [] if step.forgetting is None else [step.forgetting]
+        if step.n:
+            yield step.n
         if step.n and (step.n % every == 0 or step.n == step.total):
             yield point(step.n)
             losses.clear()
@@ -300,13 +307,14 @@ def _frontier(
     """Both arms at each of FACTORS times the learning rate, and the control; (accuracies of) each a point."""
     todo = [(arm, x) for arm in ARMS for x in FACTORS] + [(EXTRA, 1.0)]
     for n, (arm, x) in enumerate(todo):
-        yield Progress(n, len(todo), f"{arm} at {x:g} × the learning rate")
+        told = Progress(n, len(todo), f"{arm} at {x:g} × the learning rate")
+        yield told
         found = left.get(arm) if x == 1.0 else None
         if found is None:
             here = replace(settings, lr=settings.lr * x)
             model = trainable_copy(lm, here)
             for _ in train(model, learn, [] if arm == VANILLA else unlearn, here, extra=arm == EXTRA):
-                pass
+                yield told  # at every step, so that the run can be stopped there
             seen = replace(lm, model=model, lock=RLock())
             found = {
                 "learning": does(seen, sets.learning, task.metric),

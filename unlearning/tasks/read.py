@@ -29,11 +29,19 @@ def read_task_file(path: Path, seed: int = 0) -> Task:
         raise BadTask(str(error)) from error
 
 
-def read_task(text: str, name: str, seed: int = 0, max_bytes: int = MAX_BYTES) -> Task:
+def read_task(
+    text: str,
+    name: str,
+    seed: int = 0,
+    max_bytes: int = MAX_BYTES,
+    max_rows: int = MAX_ROWS,
+    longest: int | None = None,
+) -> Task:
     """The task in a text: a fifth of its rows, drawn by seed, are asked, and never trained on.
 
     A question may stand there once only, so that none is both trained on and asked. An answer counts as
-    right when it is in the model's. Raises `BadTask` with the rows at fault, all kinds of fault at once.
+    right when it is in the model's. `longest`: bytes that a question and its answer may have together, where
+    a model cannot look at more. Raises `BadTask` with the rows at fault, all kinds of fault at once.
     """
     if len(text.encode("utf-8", "surrogatepass")) > max_bytes:
         raise BadTask(f"the text is larger than {max_bytes:,} bytes")
@@ -41,15 +49,19 @@ def read_task(text: str, name: str, seed: int = 0, max_bytes: int = MAX_BYTES) -
     faults: dict[str, list[str]] = {}
     count = 0
     for count, row in enumerate(_rows(text), 1):
-        if count > MAX_ROWS:
-            raise BadTask(f"more than {MAX_ROWS:,} rows")
+        if count > max_rows:
+            raise BadTask(f"more than {max_rows:,} rows")
         try:
             question, answer = _pair(row)
         except Unclear as fault:
             faults.setdefault(fault.message, []).append(str(row.number))
             continue
         key = question.lower()
-        if key in samples:
+        size = len(f"{question} {answer}".encode("utf-8", "surrogatepass"))
+        if longest is not None and size > longest:
+            message = f"question and answer have more than {longest} bytes together, too long for this model"
+            faults.setdefault(message, []).append(str(row.number))
+        elif key in samples:
             faults.setdefault(
                 "the same question twice, and one would be trained on and the other asked", []
             ).append(f"{samples[key][0]} and {row.number}")

@@ -40,6 +40,9 @@ class Environment:
     max_bytes: int = _setting(
         "LETHE_MAX_BYTES", "bytes of it; more are refused", 1_000_000, (int, 100, 100_000_000)
     )
+    max_steps: int = _setting(
+        "LETHE_MAX_STEPS", "learning steps that a run may ask for, over all its seeds", 2_000, (int, 1, 10**7)
+    )
     login: str | None = _setting("LETHE_LOGIN", "name:password, asked for before anything is shown")
     names: str | None = _setting(
         "LETHE_NAMES",

@@ -8,6 +8,7 @@ from typing import Any
 from ..runs.job import Runner
 from ..runs.log import ENDED, RunLog
 
+SERIES = ("point",)  # figures that come again and again: all of them are kept, as a list
 POLL, SELDOM = 0.15, 1.0  # seconds between two looks: at a run that is next or running, at most
 
 
@@ -41,6 +42,9 @@ def fold(view: View, event: dict) -> View:
             return replace(view, phase=event["text"], done=0, total=0, text="")
         case "Progress":
             return replace(view, done=event["done"], total=event["total"], text=event["text"])
+        case "Figure" if event["name"] in SERIES:
+            series = [*view.figures.get(event["name"], ()), event["value"]]
+            return replace(view, figures={**view.figures, event["name"]: series})
         case "Figure":
             return replace(view, figures={**view.figures, event["name"]: event["value"]})
         case "Warn":

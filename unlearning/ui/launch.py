@@ -11,6 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from . import api
 from .guard import Guard, local, no_such_event
+from .learn.style import CSS as LEARN_CSS
 from .page import threads
 from .state import Shared
 from .theme import CSS, theme
@@ -47,7 +48,7 @@ def launch(
         server_name=host,
         server_port=port,
         theme=theme(),
-        css=CSS,
+        css=CSS + LEARN_CSS,
         run_history=False,
         allowed_paths=[str(shared.runner.root.resolve())],
         max_file_size=shared.limits[1],

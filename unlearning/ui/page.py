@@ -11,16 +11,21 @@ from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
 from . import api, ask, cost, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
+from .learn import tab
+from .learn.words import TAB_LEARN, TAB_WASH
 from .preview import Preview
 from .state import Shared
 
-PAGES = 200  # open at once, besides those that wait for their own wash; each opens with two events
+PAGES = 200  # open at once, besides those that wait for their own run; each opens with EVENTS
+EVENTS = 3  # of them FOLLOWED are to follow runs, one in each tab
+FOLLOWED = 2
 ABOUT = 8  # descriptions of a model at once
 ON_MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 QUICK = {"queue": False} | QUIET
 DESCRIBING = {"concurrency_id": "about", "concurrency_limit": ABOUT} | QUIET
-KEY = "lethe-run"  # in the browser's storage: the last run's id and nothing else
+KEY, TAB_KEY = "lethe-run", "lethe-tab"  # in the browser's storage: the last run's id, and the tab
+WASH, LEARN = "wash", "learn"
 
 
 class Page:
@@ -29,10 +34,20 @@ class Page:
     def __init__(self, shared: Shared):
         self.shared = shared
         self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
+        self.tab = gr.BrowserState(WASH, storage_key=TAB_KEY, secret=TAB_KEY)
+        learn_run = gr.BrowserState("", storage_key=tab.KEY, secret=tab.KEY)
         self.model = model.section(shared)
+        with gr.Tabs(elem_id="tabs") as self.tabs:
+            with gr.Tab(TAB_WASH, id=WASH) as self.wash_tab:
+                self.washing()
+            with gr.Tab(TAB_LEARN, id=LEARN) as self.learn_tab:
+                self.learn = tab.Tab(shared, learn_run)
+
+    def washing(self) -> None:
+        """The sections of the first tab."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
-                self.what = what.section(shared)
+                self.what = what.section(self.shared)
             with gr.Column(scale=2, min_width=320):
                 self.wash = wash.section()
         self.happened = happened.section()
@@ -133,8 +148,8 @@ class Page:
 
 
 def followers(shared: Shared) -> int:
-    """Pages that may follow runs at once: one for each run there can be, and PAGES. None holds a thread."""
-    return shared.runner.max_waiting + 1 + PAGES
+    """Runs that may be followed at once: each there can be, and FOLLOWED by PAGES. None holds a thread."""
+    return shared.runner.max_waiting + 1 + FOLLOWED * PAGES
 
 
 def threads(shared: Shared) -> int:
@@ -169,11 +184,16 @@ def build(shared: Shared) -> gr.Blocks:
         }
         page.model.name.change(**about, **DESCRIBING)
         demo.load(**about, **DESCRIBING)
+        page.learn.wire(page.model.name, page.learn_tab, ON_MODEL, following)
+        page.wash_tab.select(lambda: WASH, None, page.tab, **QUICK)
+        page.learn_tab.select(lambda: LEARN, None, page.tab, **QUICK)
+        demo.load(lambda name: gr.Tabs(selected=name), page.tab, page.tabs, **QUICK)
+        demo.load(page.learn.attach, page.learn.run, page.learn.outputs(), **following, **QUIET)
         sessions.forget_closed(demo)
     # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     return demo.queue(
-        max_size=2 * followers(shared),  # room for every page's first events
+        max_size=EVENTS * followers(shared),  # room for every page's first events
         status_update_rate=1,  # at each step it would be told to all who wait
         api_open=False,
     )

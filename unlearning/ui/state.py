@@ -21,6 +21,7 @@ from .preview import MAX_BYTES, MAX_ROWS, Preview, read
 
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
+    from ..lwf.outcome import Sizes as LearnSizes
     from ..models.delta import Delta
     from ..models.loading import LM
 
@@ -56,6 +57,7 @@ class Shared:
     waiting  runs that may wait; keep_hours: after which a finished run is deleted
     device   of the models: "cpu", "cuda", "cuda:1"; "auto" takes a GPU where there is one
     limits   rows and bytes of what a person brings
+    max_steps    learning steps of a run, over all its seeds; learn_sizes: as `sizes`, of such a run
 
     `lent`: washes run on ZeroGPU, see runs/gpu.py; everything else then runs on the CPU.
     Raises `NoModel`, `NoDevice`, `OSError`.
@@ -71,6 +73,8 @@ class Shared:
         keep_hours: float = 24.0,
         device: str = "auto",
         limits: tuple[int, int] = (MAX_ROWS, MAX_BYTES),
+        max_steps: int = 2_000,
+        learn_sizes: "LearnSizes | None" = None,
     ):
         names = list(bundled())
         if model:
@@ -81,6 +85,7 @@ class Shared:
         self.threads = threads
         self.sizes = sizes
         self.limits = limits
+        self.max_steps, self.learn_sizes = max_steps, learn_sizes
         self.lent = device != "cpu" and on_zero_gpu()
         self.device = "cpu" if self.lent else None if device == "auto" else device
         if self.device:

@@ -1,6 +1,6 @@
 """Tables as HTML: every cell escaped, read by screen readers, and rows that become cards on a phone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import words
@@ -27,13 +27,18 @@ class Shares:
         )
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table with a caption, or "" when it has no rows."""
+def table(
+    caption: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    hints: Mapping[str, str] = words.HINTS,
+) -> str:
+    """A table with a caption, or "" when it has no rows. `hints`: what a column's name means, on hover."""
     rows = list(rows)
     if not rows:
         return ""
     cells = "".join(_row(head, row) for row in rows[:SHOWN])
-    heads = "".join(f'<th scope="col"{_hint(h)}>{safe_html(h)}</th>' for h in head)
+    heads = "".join(f'<th scope="col"{hint(h, hints)}>{safe_html(h)}</th>' for h in head)
     name = safe_html(caption)
     more = f"<p>{safe_html(words.MORE_ROWS.format(n=len(rows) - SHOWN))}</p>" if len(rows) > SHOWN else ""
     return (
@@ -42,9 +47,10 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     )
 
 
-def _hint(name: str) -> str:
-    hint = words.HINTS.get(name)
-    return f' title="{safe_html(hint)}"' if hint else ""
+def hint(name: str, hints: Mapping[str, str]) -> str:
+    """A column's title attribute, or "" where there is nothing to say of it."""
+    said = hints.get(name)
+    return f' title="{safe_html(said)}"' if said else ""
 
 
 def _row(head: Sequence[str], row: Sequence[object]) -> str:

@@ -1,0 +1,20 @@
+"""What a page or a model cannot take is refused with the rows, before anything is run."""
+
+import pytest
+
+from unlearning.tasks.read import BadTask, read_task
+
+ROWS = [f"question {i} | answer {i}" for i in range(30)]
+
+
+def test_rows_too_long_for_the_model_are_named():
+    rows = [*ROWS, "x" * 300 + " | y", "ж" * 150 + " | y"]
+    with pytest.raises(BadTask, match="rows 31, 32: .*more than 240 bytes"):
+        read_task("\n".join(rows), "own", longest=240)
+    assert len(read_task("\n".join(rows), "own").train) == 26
+
+
+def test_more_rows_than_allowed_are_refused():
+    with pytest.raises(BadTask, match="more than 29 rows"):
+        read_task("\n".join(ROWS), "own", max_rows=29)
+    assert len(read_task("\n".join(ROWS), "own", max_rows=30).test) == 6

@@ -1,0 +1,1 @@
+"""The second page: learn a task while letting go of what is in its way (LWF)."""

@@ -1,0 +1,239 @@
+"""Section 1: the task to learn, those that may be forgotten, seeds, and what else decides a run."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from ...facts.read import UnreadableFile, text_of_file
+from ...models.loading import folder_of
+from ...tasks.task import Task, UnknownTask
+from ..preview import MARGIN, positions
+from ..text import safe
+from . import words
+
+if TYPE_CHECKING:
+    from ...lwf.settings import Settings
+
+FILES = ["text", ".csv", ".tsv", ".json", ".jsonl"]
+SETTINGS = ("select", "loss", "alpha", "interval", "portion", "lr", "steps", "subset", "ahead")
+NUMBERS = {"alpha": float, "interval": int, "portion": float, "lr": float, "steps": int}
+
+
+class NotReady(ValueError):
+    """Something to choose is missing or cannot be; the message says what, in plain words."""
+
+
+@dataclass(frozen=True)
+class SetupSection:
+    task: gr.Dropdown
+    about: gr.Markdown
+    own: gr.Column
+    text: gr.Textbox
+    upload: gr.UploadButton
+    check: gr.Button
+    forget: gr.CheckboxGroup
+    about_forget: gr.Markdown
+    seeds: gr.Slider
+    settings: dict[str, gr.components.Component]
+    frontier: gr.Checkbox
+
+    def inputs(self) -> list:
+        """What `asked_for` is given, in its order, after the model's name."""
+        chosen = [self.settings[name] for name in SETTINGS]
+        return [self.task, self.text, self.forget, self.seeds, self.frontier, *chosen]
+
+    def outputs(self) -> list:
+        return [*self.inputs(), self.about, self.own, self.about_forget]
+
+    def describe(self, name: str, task: str, text: str, forget: list[str], limits) -> dict:
+        """Updates that say what the chosen tasks are, or what is wrong with them."""
+        try:
+            said = about(learning_task(task, text, name, limits), words.ABOUT)
+        except NotReady as error:
+            said = str(error)
+        try:
+            letting_go = about(forgetting_task(forget), words.ABOUT_FORGET)
+        except NotReady as error:
+            letting_go = str(error)
+        return {
+            self.about: safe(said),
+            self.about_forget: safe(letting_go),
+            self.own: gr.update(visible=task == words.OWN),
+        }
+
+    def fill(self, settings: "Settings") -> dict:
+        """Updates that show settings."""
+        return {self.settings[name]: getattr(settings, name) for name in SETTINGS}
+
+    def restore(self, config: dict) -> dict:
+        """Updates that show what a run was asked."""
+        same = {getattr(self, n): config[n] for n in ("task", "text", "forget", "seeds", "frontier")}
+        return same | {self.settings[name]: config["settings"][name] for name in SETTINGS}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that decides a run, read and found possible."""
+
+    model: str
+    task: Task
+    forget: Task
+    settings: "Settings"
+    seeds: int
+    frontier: bool
+
+
+def section(shared) -> SetupSection:
+    from ...tasks.bundled import FORGET_NAMES, LEARN, MIXED, forgetting, learning
+
+    first = next(iter(LEARN))
+    gr.Markdown(f"## {words.SETUP}")
+    learn = [(learning(n).title, n) for n in LEARN] + [(words.OWN_TITLE, words.OWN)]
+    task = gr.Dropdown(learn, value=first, label=words.TASK, info=words.TASK_INFO, elem_id="learn-task")
+    said = gr.Markdown("", elem_id="learn-about")
+    with gr.Column(visible=False) as own:
+        text = gr.Textbox(
+            label=words.TEXT,
+            info=words.TEXT_INFO,
+            placeholder=words.TEXT_EMPTY,
+            lines=6,
+            max_lines=12,
+            max_length=shared.limits[1],
+            elem_id="learn-text",
+        )
+        with gr.Row():
+            check = gr.Button(words.CHECK, elem_id="learn-check", min_width=120)
+            upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="learn-upload", min_width=120)
+    forget = gr.CheckboxGroup(
+        [(forgetting(n).title, n) for n in FORGET_NAMES],
+        value=[MIXED],
+        label=words.FORGET,
+        info=words.FORGET_INFO,
+        elem_id="learn-forget",
+    )
+    said_forget = gr.Markdown("", elem_id="forget-about")
+    seeds = gr.Slider(
+        1, 10, value=1, step=1, label=words.SEEDS, info=words.SEEDS_INFO, buttons=[], elem_id="learn-seeds"
+    )
+    settings, frontier = _advanced(defaults(shared.names[0], first))
+    return SetupSection(task, said, own, text, upload, check, forget, said_forget, seeds, settings, frontier)
+
+
+def _advanced(start: "Settings") -> tuple[dict, gr.Checkbox]:
+    """The fold with everything that has a default."""
+
+    def labelled(name: str) -> dict:
+        return {"label": words.LABELS[name], "info": words.INFOS[name], "elem_id": f"learn-{name}"}
+
+    def number(name: str, step: float) -> gr.Number:
+        whole = 0 if NUMBERS[name] is int else None
+        return gr.Number(getattr(start, name), minimum=0, step=step, precision=whole, **labelled(name))
+
+    with gr.Accordion(words.ADVANCED, open=False, elem_id="learn-advanced"):
+        found = {
+            "select": gr.Dropdown(words.SELECTIONS, value=start.select, **labelled("select")),
+            "loss": gr.Radio(words.LOSSES, value=start.loss, **labelled("loss")),
+        }
+        with gr.Row():
+            found["alpha"] = number("alpha", 0.01)
+            found["interval"] = number("interval", 1)
+        with gr.Row():
+            found["portion"] = number("portion", 0.05)
+            found["lr"] = number("lr", 0.0001)
+        found["steps"] = number("steps", 1)
+        found["subset"] = gr.Radio(words.SUBSETS, value=start.subset, **labelled("subset"))
+        found["ahead"] = gr.Checkbox(start.ahead, **labelled("ahead"))
+        frontier = gr.Checkbox(True, **labelled("frontier"))
+    return found, frontier
+
+
+def defaults(name: str, task: str) -> "Settings":
+    """The settings that fit a model and a task. Nothing is loaded but what is kept beside the model."""
+    from ...lwf.settings import settings_for
+
+    return settings_for(SimpleNamespace(folder=folder_of(name)), "" if task == words.OWN else task)
+
+
+def about(task: Task, said: str) -> str:
+    return said.format(about=task.about, train=f"{len(task.train):,}", test=f"{len(task.test):,}")
+
+
+def learning_task(task: str, text: str, model: str, limits: tuple[int, int]) -> Task:
+    """The bundled task of this name, or the one in a text; `limits`: rows and bytes. Raises `NotReady`."""
+    from ...tasks.bundled import learning
+    from ...tasks.read import BadTask, read_task
+
+    try:
+        if task != words.OWN:
+            return learning(task or "")
+        if not (text or "").strip():
+            raise NotReady(words.EMPTY_TEXT)
+        rows, size = limits
+        plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
+        return read_task(plain, words.OWN, 0, size, rows, positions(model) - MARGIN)
+    except UnknownTask as error:
+        raise NotReady(words.NO_TASK) from error
+    except BadTask as error:
+        message = str(error)
+        raise NotReady(message[:1].upper() + message[1:] + ".") from error
+
+
+def forgetting_task(names: list[str]) -> Task:
+    """The bundled forgetting tasks as one; the mixture of all holds every other. Raises `NotReady`."""
+    from ...tasks.bundled import MIXED, forgetting
+
+    if not names:
+        raise NotReady(words.NO_FORGET)
+    try:
+        return forgetting(MIXED if MIXED in names else ",".join(names))
+    except UnknownTask as error:
+        raise NotReady(words.NO_FORGET) from error
+
+
+def text_of(path: str, shared) -> str:
+    """The text in an uploaded file. Raises `NotReady`."""
+    try:
+        return text_of_file(Path(path), shared.limits[1])
+    except UnreadableFile as error:
+        raise NotReady(str(error)) from error
+
+
+def asked_for(shared, model: str, task: str, text: str, forget, seeds, frontier, *chosen) -> Asked:
+    """The page's choices as a run that can be begun. Raises `NotReady`."""
+    from ...lwf.outcome import MAX_SEEDS
+
+    learn, letting_go = learning_task(task, text, model, shared.limits), forgetting_task(forget)
+    settings = overridden(defaults(model, task), dict(zip(SETTINGS, chosen, strict=True)))
+    if not isinstance(seeds, int | float) or seeds != int(seeds) or not 1 <= seeds <= MAX_SEEDS:
+        raise NotReady(words.SEEDS_BAD.format(most=MAX_SEEDS))
+    every = settings.steps * int(seeds)
+    if every > shared.max_steps:
+        some = f"{int(seeds)} seed{'s' if seeds > 1 else ''}"
+        raise NotReady(
+            words.TOO_MANY_STEPS.format(steps=settings.steps, seeds=some, all=every, most=shared.max_steps)
+        )
+    return Asked(model, learn, letting_go, settings, int(seeds), bool(frontier))
+
+
+def overridden(settings: "Settings", chosen: dict) -> "Settings":
+    """The settings with what was chosen in place of the defaults. Raises `NotReady`."""
+    from ...lwf.settings import RANGES
+
+    found = dict(chosen) | {"ahead": bool(chosen["ahead"])}
+    for name, kind in NUMBERS.items():
+        x, label = chosen[name], words.LABELS[name]
+        if x is None:
+            raise NotReady(words.NEEDED.format(label=label))
+        low, high = RANGES[name]
+        if not low <= x <= high:
+            raise NotReady(words.WITHIN_LIMITS.format(label=label, low=low, high=high))
+        if kind is int and x != int(x):
+            raise NotReady(words.WHOLE.format(label=label))
+        found[name] = kind(x)
+    try:
+        return replace(settings, **found)
+    except (ValueError, TypeError) as error:  # a choice that is none of those offered
+        raise NotReady(str(error)) from error

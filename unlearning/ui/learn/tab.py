@@ -1,0 +1,233 @@
+"""The second tab: its sections in order, and what goes from one to the other while a run is followed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import gradio as gr
+
+from ...runs.job import QueueFull, UnknownRun
+from ...runs.learn import CONFIDENCE
+from ..follow import View, follow, look
+from ..state import NoModel, Shared
+from ..text import safe, safe_html
+from ..words import count
+from . import confidence, cost, curves, outcome, setup, words
+from .run import begin, config_of
+from .setup import NotReady
+
+KEY = "lethe-learn"  # in the browser's storage: the last run's id
+GONE = (UnknownRun, OSError, ValueError, KeyError)
+
+
+@dataclass(frozen=True)
+class RunSection:
+    cost: gr.Markdown
+    run: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+
+    def outputs(self) -> list:
+        return [self.run, self.stop, self.status]
+
+    def show(self, view: View) -> dict:
+        """Updates that show how far a run is."""
+        return {self.status: status(view), **self.buttons(running=not view.ended)}
+
+    def say(self, text: str, running: bool = False) -> dict:
+        return {self.status: line(text), **self.buttons(running)}
+
+    def buttons(self, running: bool) -> dict:
+        return {self.run: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
+
+
+class Tab:
+    """The sections, and the handlers that need more than one of them."""
+
+    def __init__(self, shared: Shared, run: gr.BrowserState):
+        """`run`: the last run's id; it stands outside the tab, which is not drawn before it is looked at."""
+        self.shared, self.run = shared, run
+        gr.Markdown(words.LEAD)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=320):
+                self.setup = setup.section(shared)
+            with gr.Column(scale=2, min_width=320):
+                self.going = run_section()
+                self.curves = curves.section()
+        self.confidence = confidence.section()
+        self.outcome = outcome.section()
+
+    def outputs(self) -> list:
+        """All that following a run may change."""
+        parts = (self.setup, self.going, self.confidence, self.curves, self.outcome)
+        return [self.run] + [component for part in parts for component in part.outputs()]
+
+    def hidden(self) -> dict:
+        return self.confidence.hide() | self.curves.hide() | self.outcome.hide()
+
+    async def start(self, name: str, task: str, text: str, forget: list[str], *rest) -> AsyncIterator[dict]:
+        """Run is pressed: read again what was chosen, queue the run, follow it."""
+        try:
+            asked = await asyncio.to_thread(setup.asked_for, self.shared, name, task, text, forget, *rest)
+            id = await asyncio.to_thread(begin, self.shared, asked, task, text, forget)
+        except (NotReady, QueueFull, NoModel) as error:
+            yield self.going.say(str(error))
+            return
+        said = self.setup.describe(name, task, text, forget, self.shared.limits)
+        yield {self.run: id} | self.hidden() | said | self.going.say(words.STARTING, running=True)
+        async for updates in self.following(id):
+            yield updates
+
+    async def attach(self, id: str) -> AsyncIterator[dict]:
+        """The page is opened: show the browser's last run, finished or not, and follow it."""
+        if not id:
+            yield {self.run: ""}
+            return
+        try:
+            config = config_of(self.shared, id)
+            back = self.setup.restore(config)
+        except GONE:
+            yield {self.run: ""} | self.going.say(words.TOO_OLD)
+            return
+        chosen = config["model"], config["task"], config["text"], config["forget"]
+        yield back | self.setup.describe(*chosen, self.shared.limits)
+        with contextlib.suppress(UnknownRun):
+            async for updates in self.following(id):
+                yield updates
+
+    async def following(self, id: str) -> AsyncIterator[dict]:
+        """Updates for each new look at the run, each part of the page only when it has something new."""
+        config, folder = config_of(self.shared, id), self.shared.runner.folder(id)
+        most = cost.sizes(self.shared).curve
+        shown = View()
+        async for view in follow(self.shared.runner, id):
+            figures = view.figures
+            updates = self.going.show(view)
+            if "confidence" in figures.keys() - shown.figures.keys():
+                how = config["settings"]["select"]
+                updates |= self.confidence.show(figures["confidence"], how, folder / CONFIDENCE)
+            if len(figures.get("point", ())) > len(shown.figures.get("point", ())):
+                updates |= self.curves.show(figures["point"], config, figures["base"], most)
+            if view.state == "done":
+                said = outcome.made(config, *self.titles(config))
+                updates |= self.outcome.show(figures, said, folder)
+            yield updates
+            shown = view
+
+    def titles(self, config: dict) -> tuple[str, str]:
+        """The names of what was learned and of what might be forgotten."""
+        own = config["task"] == words.OWN
+        learn = words.OWN_SHORT if own else setup.learning_task(config["task"], "", "", (0, 0)).title
+        return learn, setup.forgetting_task(config["forget"]).title
+
+    def stop(self, id: str):
+        """Stop is pressed. The follower sees and says the rest."""
+        with contextlib.suppress(UnknownRun):
+            if self.shared.runner.stop(id):
+                return line(words.STOPPING), gr.update(interactive=False)
+        return gr.skip(), gr.update(interactive=False)
+
+    def pick(self, id: str, event: gr.EventData) -> str:
+        """A point or a row was chosen: its answer in full."""
+        try:
+            rows = self.rows(id)
+            return confidence.detail(rows, event.i) if 0 <= event.i < len(rows) else gr.skip()
+        except (*GONE, AttributeError, TypeError):
+            return f"<p>{safe_html(words.TOO_OLD)}</p>"
+
+    def by(self, by: str, id: str):
+        """The points by another value."""
+        try:
+            return confidence.strip(self.rows(id), by, config_of(self.shared, id)["settings"]["select"])
+        except GONE:
+            return gr.skip()
+
+    def rows(self, id: str) -> list[dict]:
+        """The run's answers with their confidence. Raises `UnknownRun`, KeyError."""
+        config_of(self.shared, id)
+        return look(self.shared.runner, id).figures["confidence"]
+
+    def describe(self, name: str, task: str, text: str, forget: list[str]) -> dict:
+        return self.setup.describe(name, task, text, forget, self.shared.limits)
+
+    def refill(self, name: str, task: str) -> dict:
+        """Another task or model: the settings that fit them."""
+        return self.setup.fill(setup.defaults(name, task or ""))
+
+    def of_file(self, path: str) -> dict:
+        try:
+            return {self.setup.text: setup.text_of(path, self.shared)}
+        except NotReady as error:
+            return {self.setup.about: safe(str(error))}
+
+    def wire(self, model: gr.Dropdown, tab: gr.Tab, on_model: dict, following: dict) -> None:
+        """Connect everything. `on_model` and `following`: options of the events that run the model, and of
+        those that follow a run.
+        """
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        quick = {"queue": False} | quiet
+        s, going, inputs = self.setup, self.going, [model, *self.setup.inputs()]
+        chosen = [model, s.task, s.text, s.forget]
+        described = [s.about, s.own, s.about_forget]
+        pricing = {"fn": lambda *asked: cost.line(self.shared, *asked), "inputs": inputs}
+        pricing |= {"outputs": going.cost, "trigger_mode": "always_last"} | on_model
+        pricing |= {"show_progress": "hidden"}
+        going.run.click(self.start, inputs, self.outputs(), **following, **quiet)
+        going.stop.click(self.stop, self.run, [going.status, going.stop], **quick)
+        for other in (s.task.input, model.input):
+            fitting = other(self.refill, [model, s.task], [s.settings[n] for n in setup.SETTINGS], **quick)
+            fitting.then(self.describe, chosen, described, **quick).then(**pricing)
+        for told in (s.forget.input, s.check.click, tab.select):
+            told(self.describe, chosen, described, **quick).then(**pricing)
+        taken = s.upload.upload(self.of_file, s.upload, [s.text, s.about], **quick)
+        taken.success(self.describe, chosen, described, **quick).then(**pricing)
+        for value in (*s.settings.values(), s.frontier):
+            value.input(**pricing)
+        s.seeds.release(**pricing)
+        for part in (self.confidence.strip, self.confidence.samples):
+            part.pick(self.pick, self.run, self.confidence.detail, **quick)
+        self.confidence.by.input(self.by, [self.confidence.by, self.run], self.confidence.strip, **quick)
+
+
+def run_section() -> RunSection:
+    gr.Markdown(f"## {words.RUN_HEAD}")
+    priced = gr.Markdown(safe(words.COST_NONE), elem_id="learn-cost")
+    with gr.Row():
+        run = gr.Button(words.RUN, variant="primary", elem_id="learn-run", min_width=120)
+        stop = gr.Button(words.STOP, interactive=False, elem_id="learn-stop", min_width=120)
+    told = gr.HTML(line(words.IDLE), elem_id="learn-status", js_on_load=None)
+    return RunSection(priced, run, stop, told)
+
+
+def sentence(view: View) -> str:
+    """How far a run is, in a sentence."""
+    match view.state:
+        case "queued" if view.place:
+            return words.WAITING.format(runs=count(view.place, "run", "runs"))
+        case "queued":
+            return words.STARTING
+        case "done":
+            return words.DONE.format(seconds=f"{view.seconds:.1f}")
+        case "stopped":
+            return words.STOPPED
+        case "failed":
+            return words.FAILED.format(text=view.failed)
+        case "lost":
+            return words.LOST
+    return view.phase[:1].upper() + view.phase[1:] or words.STARTING
+
+
+def status(view: View) -> str:
+    """The sentence; while it runs, a bar and its numbers too; and the run's warnings."""
+    text = line(sentence(view))
+    if not view.ended and view.total:
+        text += (
+            f'<progress value="{view.done:d}" max="{view.total:d}" aria-label="{words.RUN}"></progress>'
+            f'<p class="small">{view.done:d}/{view.total:d} {safe_html(view.text)}</p>'
+        )
+    return text + "".join(line(words.WARNING.format(text=w)) for w in view.warnings)
+
+
+def line(text: str) -> str:
+    return f'<p role="status">{safe_html(text)}</p>'
