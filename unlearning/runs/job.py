@@ -7,17 +7,16 @@ import shutil
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ..events import Done, Event, Progress, to_json
+from ..events import Event, Progress, to_json
 from .files import write_json
 from .log import ENDED, RunLog
-from .memory import give_back, is_shortage
+from .memory import give_back, is_shortage, trim
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 PROGRESS_SECONDS = 0.1
@@ -48,24 +47,21 @@ class Runner:
     """Runs engines one at a time, each with its own folder under `root`.
 
     max_waiting   runs that may wait behind the running one
-    keep_results  in-process results kept, the least recently used dropped first
     keep_seconds  a folder is deleted when its run has ended and nothing was written to it for so long
+
+    What a run makes is in its folder; nothing of it stays in memory.
 
     One process submits to a `root`; others may follow, with their own `Runner` or with `RunLog(root / id)`.
     """
 
-    def __init__(
-        self, root: Path, max_waiting: int = 50, keep_results: int = 32, keep_seconds: float = 24 * 3600
-    ):
+    def __init__(self, root: Path, max_waiting: int = 50, keep_seconds: float = 24 * 3600):
         """Make `root`, delete old runs in it. Raises `OSError`. The worker starts with the first run."""
         self.root = Path(root)
         self.max_waiting = max_waiting
-        self.keep_results = keep_results
         self.keep_seconds = keep_seconds
         self._changed = threading.Condition()  # guards all below
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
-        self._results: OrderedDict[str, Any] = OrderedDict()
         self._worker: threading.Thread | None = None
         self._closed = False
         self.root.mkdir(parents=True, exist_ok=True)
@@ -140,13 +136,6 @@ class Runner:
         """
         return RunLog(self.folder(id)).follow(after, poll)
 
-    def result(self, id: str) -> Any:
-        """The `Done.result` of a run of this process that is done and whose result is still kept, or None."""
-        with self._changed:
-            if id in self._results:
-                self._results.move_to_end(id)
-            return self._results.get(id)
-
     def folder(self, id: str) -> Path:
         """Where a run's files are. Raises `UnknownRun`; no path is built from what is not formed as an id."""
         if not isinstance(id, str) or not ID.fullmatch(id):
@@ -182,44 +171,37 @@ class Runner:
             job = self._running = self._waiting.popleft()
         failed = None
         try:
-            state, result = _drive(job)
+            state = _drive(job)
         except BaseException as e:  # whatever an engine raises, the next run's turn comes
             logger.error("run %s failed\n%s", job.id, traceback.format_exc())  # text: a record may be kept
-            state, result = "failed", None
+            state = "failed"
             failed = {"type": "Failed", "text": explain(e), "kind": type(e).__name__}
         if failed:
             give_back()
         with self._changed:
             self._running = None
-            if state == "done":
-                self._results[job.id] = result
-            while len(self._results) > self.keep_results:
-                self._results.popitem(last=False)
         _end(job.log, state, failed)
+        trim()
         return True
 
     def _sweep(self) -> None:
-        """Delete what is old: folders formed as runs whose run has ended, with their results."""
+        """Delete what is old: folders formed as runs whose run has ended."""
         for folder in self.root.iterdir():
             if not ID.fullmatch(folder.name) or not folder.is_dir():
                 continue
             if time.time() - _last_written(folder) >= self.keep_seconds and RunLog(folder).state() in ENDED:
                 shutil.rmtree(folder, ignore_errors=True)
-                self._results.pop(folder.name, None)
 
 
-def _drive(job: Job) -> tuple[str, Any]:
-    """Run an engine to its end, or to its next event after a stop: the state and the `Done.result`."""
-    result = None
+def _drive(job: Job) -> str:
+    """Run an engine to its end, or to its next event after a stop: the state."""
     job.log.set_state("running")
     with Thinned(job.log) as thinned, closing(job.make()) as events:
         for event in events:
             if job.stop.is_set():
-                return "stopped", None
-            if isinstance(event, Done):
-                result = event.result
+                return "stopped"
             thinned.append(event)
-    return "done", result
+    return "done"
 
 
 def _end(log: RunLog, state: str, event: dict | None = None) -> None:

@@ -29,6 +29,7 @@ class Page:
     def __init__(self, shared: Shared):
         self.shared = shared
         self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
+        self.last = gr.State("")  # the run that the browser brings along when the page is opened
         self.model = model.section(shared)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
@@ -82,11 +83,13 @@ class Page:
         async for updates in self.following(id, preview, settings["scope"]):
             yield updates
 
+    @staticmethod
+    async def opened(id: str) -> str:
+        """The page is opened: what the browser brings goes where `attach` is told of it, if it is a run."""
+        return id
+
     async def attach(self, id: str) -> AsyncIterator[dict]:
-        """The page is opened: show the browser's last run, finished or not, and follow it."""
-        if not id:
-            yield {self.run: ""}
-            return
+        """The page is opened again: show the browser's last run, finished or not, and follow it."""
         try:
             config = self.shared.config(id)
             preview = await asyncio.to_thread(read, config["text"], config["model"], *self.shared.limits)
@@ -159,7 +162,9 @@ def build(shared: Shared) -> gr.Blocks:
         inputs = [page.what.text, page.model.name, *on, *page.wash.settings()]
         page.wash.wash.click(page.start, inputs, page.outputs(), cancels=moved, **following, **QUIET)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
-        demo.load(page.attach, page.run, page.outputs(), **following, **QUIET)
+        # two steps: gradio makes anew, for each page, all that an event might have changed in it
+        demo.load(page.opened, page.run, page.last, **following, **QUIET)
+        page.last.change(page.attach, page.run, page.outputs(), **following, **QUIET)
         about = {
             "fn": lambda name: (model.describe(shared, name), inside.describe(shared, name)),
             "inputs": page.model.name,

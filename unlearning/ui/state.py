@@ -142,18 +142,14 @@ class Shared:
         return json.loads((self.runner.folder(id) / RECORD).read_bytes())
 
     def delta(self, id: str, lm: "LM", strength: float | None = None) -> "Delta":
-        """What a finished run itself changed, so strong or as it was made: from memory, or from its folder.
+        """What a finished run itself changed, so strong or as it was made, from its folder.
 
         Raises `UnknownRun`, `BadDelta`.
         """
-        from ..models.delta import check, load_delta
+        from ..models.delta import load_delta
 
-        delta = self.runner.result(id)
-        if delta is None:
-            folder = self.runner.folder(id)
-            delta = load_delta(folder / OWN if (folder / OWN).exists() else folder / DELTA, lm)
-        else:
-            check(delta, lm)
+        folder = self.runner.folder(id)
+        delta = load_delta(folder / OWN if (folder / OWN).exists() else folder / DELTA, lm)
         return delta if strength is None else delta.at(strength)
 
     def below(self, id: str) -> list[tuple[str, float]]:
