@@ -150,6 +150,18 @@ def visitors(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(PATIENCE), limits=limits)
 
 
+async def page_kb(http: httpx.AsyncClient, pid: int, n: int) -> float:
+    """What an open page takes of the server's memory while `n` are open, in KB; on a server that is warm."""
+    before = memory(pid)
+    pages, wrong = await opened(http, n)
+    if wrong:
+        raise RuntimeError(str(wrong))
+    await asyncio.sleep(2)
+    took = 1024 * (memory(pid) - before) / n
+    await asyncio.gather(*(p.close() for p in pages))
+    return took
+
+
 async def load(url: str, pid: int, n: int, washes: int, rounds: int) -> bool:
     """Open, wash, close, more than once; print the figures. True if nothing went wrong."""
     async with visitors(url) as http:
