@@ -170,6 +170,41 @@ def test_old_runs_are_deleted_but_none_that_is_running_or_waiting(start, moment)
     assert [runner.state(id) for id in (fresh, running, queued)] == ["done", "running", "queued"]
 
 
+def test_a_run_is_kept_as_long_as_those_on_top_of_it(start):
+    runner = start(keep_seconds=60)
+    low = runner.submit({}, plain())
+    middle = runner.submit({}, plain(), on=[low])
+    top = runner.submit({}, plain(), on=[low, middle])
+    gate = Gate()
+    waiting = runner.submit({}, gate, on=[low])
+    assert gate.reached.wait(60)
+    for id in (low, middle, waiting):
+        age(runner.folder(id), 61)
+    runner.submit({}, plain())
+    assert all(runner.folder(id) for id in (low, middle, top))
+    age(runner.folder(top), 61)
+    runner.submit({}, plain())
+    runner.submit({}, plain())
+    assert runner.folder(low) and runner.folder(waiting)  # that one has not ended
+    for id in (middle, top):
+        with pytest.raises(UnknownRun):
+            runner.folder(id)
+    gate.opened.set()
+    end(runner, waiting)
+    age(runner.folder(waiting), 61)
+    runner.submit({}, plain())
+    runner.submit({}, plain())
+    with pytest.raises(UnknownRun):
+        runner.folder(low)
+
+
+def test_a_run_on_top_of_one_that_is_gone_is_refused(start):
+    runner = start()
+    with pytest.raises(UnknownRun):
+        runner.submit({}, plain(), on=["x" * 22])
+    assert not list(runner.root.iterdir())
+
+
 def test_a_follower_of_a_deleted_run_ends(start):
     runner = start()
     id = runner.submit({}, plain())

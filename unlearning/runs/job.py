@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from .memory import give_back, is_shortage, trim
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 PROGRESS_SECONDS = 0.1
+ABOVE = ".above"  # of an empty file in a run's folder that is named after a run on top of it
 SWEEP_SECONDS = 60.0  # between two looks for old runs while nothing else happens
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ class Runner:
     """Runs engines one at a time, each with its own folder under `root`.
 
     max_waiting   runs that may wait behind the running one
-    keep_seconds  a folder is deleted when its run has ended and nothing was written to it for so long
+    keep_seconds  a folder is deleted when its run has ended and nothing was written to it for so long, nor
+                  to that of a run on top of it
 
     What a run makes is in its folder; nothing of it stays in memory.
 
@@ -67,11 +69,15 @@ class Runner:
         self.root.mkdir(parents=True, exist_ok=True)
         self._sweep()
 
-    def submit(self, config: dict, make: Callable[[], Generator[Event, None, None]]) -> str:
+    def submit(
+        self, config: dict, make: Callable[[], Generator[Event, None, None]], on: Iterable[str] = ()
+    ) -> str:
         """Queue a run and return its id. `make` is called in the worker, when its turn comes.
 
-        `config`, plain JSON, is kept as `config.json` in the run's folder.
-        Raises `QueueFull`, `RuntimeError` after `close`, `TypeError` for a config that is no JSON, `OSError`.
+        `config`, plain JSON, is kept as `config.json` in the run's folder. `on`: the runs that it is on top
+        of, whose folders are kept as long as its own.
+        Raises `QueueFull`, `UnknownRun` for one of `on`, `RuntimeError` after `close`, `TypeError` for a
+        config that is no JSON, `OSError`.
         """
         with self._changed:
             if self._closed:
@@ -81,12 +87,15 @@ class Runner:
                     f"Sorry, {self.max_waiting} runs are waiting already. Please try again in a few minutes."
                 )
             self._sweep()
+            below = [self.folder(run) for run in on]
             id = secrets.token_urlsafe(16)
             log = RunLog(self.root / id)
             log.folder.mkdir()
             try:
                 write_json(log.folder / "config.json", config)
                 log.set_state("queued")
+                for folder in below:
+                    (folder / f"{id}{ABOVE}").touch()
             except BaseException:
                 shutil.rmtree(log.folder, ignore_errors=True)
                 raise
@@ -187,10 +196,17 @@ class Runner:
     def _sweep(self) -> None:
         """Delete what is old: folders formed as runs whose run has ended."""
         for folder in self.root.iterdir():
-            if not ID.fullmatch(folder.name) or not folder.is_dir():
-                continue
-            if time.time() - _last_written(folder) >= self.keep_seconds and RunLog(folder).state() in ENDED:
+            if ID.fullmatch(folder.name) and folder.is_dir() and self._old(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _old(self, folder: Path) -> bool:
+        """Has its run ended, long ago, and those on top of it too?"""
+        above = [self.root / path.stem for path in folder.glob(f"*{ABOVE}")]
+        return (
+            time.time() - _last_written(folder) >= self.keep_seconds
+            and RunLog(folder).state() in ENDED
+            and all(self._old(run) for run in above if run.is_dir())
+        )
 
 
 def _drive(job: Job) -> str:

@@ -61,7 +61,7 @@ class Page:
         """Wash is pressed: read again what is in the box, queue the run, follow it.
 
         With `on_top` it is done on top of what is on: the last `run`, so strong, and of those below it the
-        `ticked`.
+        `ticked`; where one of them is gone, nothing is done.
         """
         try:
             preview = await asyncio.to_thread(read, text, name, *self.shared.limits)
@@ -72,7 +72,11 @@ class Page:
         except ValueError as error:
             yield self.wash.say(str(error))
             return
-        on = tradeoff.washes_on(self.shared, run, strength, ticked) if on_top else []
+        try:
+            on = tradeoff.washes_on(self.shared, run, strength, ticked) if on_top else []
+        except tradeoff.GONE:
+            yield self.what.show(preview) | self.wash.say(words.BELOW_GONE)
+            return
         id, why = await asyncio.to_thread(wash.begin, self.shared, preview, name, text, settings, on)
         if id is None:
             yield self.what.show(preview) | self.wash.say(why)

@@ -113,8 +113,6 @@ class Shared:
 
         Settings(**chosen)  # refuses here, not in the worker
         asker = caller() if self.lent else None
-        for id, _ in on:  # kept as long as the one above
-            os.utime(self.runner.folder(id))
 
         def make():
             lm = self.lm(name)
@@ -129,7 +127,8 @@ class Shared:
             return wash_job(lm, facts, settings, folder, self.sizes, below)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned
-        id = self.runner.submit({"model": name, "text": text, "on": list(on), **chosen}, make)
+        config = {"model": name, "text": text, "on": list(on), **chosen}
+        id = self.runner.submit(config, make, [run for run, _ in on])
         known.set_result(id)
         return id
 

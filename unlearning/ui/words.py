@@ -151,6 +151,9 @@ REDONE = ""
 # On top of earlier washes
 ON_TOP = "On top of the wash shown below"
 ON_TOP_INFO = "what is on there stays on, at its strength; both can be taken back later"
+BELOW_GONE = (
+    f"Nothing was washed: there is no finished wash below any more. Untick “{ON_TOP}” to wash without it."
+)
 OTHER_BELOW = "The wash below was made on {model}: choose that model, or wash without it."
 NO_WASH_BELOW = "There is no finished wash of this id to go on top of."
 BELOW = "Earlier washes that are on"
