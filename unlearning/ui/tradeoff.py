@@ -109,7 +109,8 @@ def sentence(curve: Sequence[dict], method: str, strength: float) -> str:
         for name, text in words.MEASURED.items()
         if (r := {**point, "gone": gone}[name])["n"]
     ]
-    return safe(f"{words.AT_STRENGTH.format(strength=f'{strength:g}')} {'; '.join(said)}.")
+    at = words.AT_STRENGTH.format(strength=f"{strength:g}")
+    return safe(words.together(f"{at} {'; '.join(said)}."))
 
 
 def nearest(strength: float | None, made: float) -> float:

@@ -1,5 +1,7 @@
 """Every text of the page, in one place. Plain words; the field's term stands beside them."""
 
+import re
+
 TITLE = "Lethe"
 LEAD = "Wash facts out of a language model, and see what stays."
 
@@ -237,3 +239,11 @@ def percent(x: float | None, digits: int = 0) -> str:
     if (x < 1 and float(text) == 100) or (x > 0 and float(text) == 0):
         text = f"{100 * x:.{digits + 1}f}" if digits < 3 else text
     return f"{text} %"
+
+
+APART = re.compile(r"(?<=\d) (?=%|(?:MB|million|points)\b)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)")
+
+
+def together(text: str) -> str:
+    """The text with spaces that do not break between a number and its unit, and within `n = 320`."""
+    return APART.sub("\N{NO-BREAK SPACE}", text)
