@@ -26,7 +26,7 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-# Figures against their budgets: one page in Chromium; 200 pages with 60 washes (about ten minutes).
+# Figures against their budgets: one page in Chromium; twice 200 pages with 60 washes (about twenty minutes).
 measure: $(VENV)/.installed-dev chromium
 	$(VENV)/bin/python -m tests.measure.page
 

@@ -28,7 +28,6 @@ def test_events_arrive_complete_and_in_order_and_late_followers_see_the_same(sta
     follower = runner.follow(id, poll=0.005)
     first = [next(follower), next(follower)]
     assert gate.reached.wait(60) and runner.state(id) == "running"
-    assert runner.result(id) is None
     gate.opened.set()
     seen = first + list(follower)
     assert bare(seen) == [to_json(event) for event in PLAIN]
@@ -36,7 +35,6 @@ def test_events_arrive_complete_and_in_order_and_late_followers_see_the_same(sta
     assert end(runner, id) == end(start(), id) == seen
     assert list(runner.follow(id, after=1)) == seen[2:]
     assert runner.state(id) == "done"
-    assert runner.result(id) == "weights"
     assert json.loads((runner.folder(id) / "config.json").read_text()) == {"facts": 3}
 
 
@@ -110,7 +108,7 @@ def test_runs_never_overlap_and_keep_their_turn(start):
         end(runner, id)
     assert max(most) == 1
     assert order[:8] == list(range(8)) and sorted(order) == list(range(20))
-    assert [runner.result(id) for id in ids] == list(range(20))
+    assert {runner.state(id) for id in ids} == {"done"}
 
 
 def test_places_in_the_queue_count_the_runs_before(start):
@@ -146,13 +144,12 @@ def test_stop_takes_effect_at_the_next_event_and_the_engine_restores_first(start
     assert bare(end(runner, ids[0])) == [to_json(Phase("washing", "Washing"))]
     assert gate.restored.is_set() and state_when_restored == ["running"]
     assert runner.state(ids[0]) == "stopped"
-    assert runner.result(ids[0]) is None
     assert runner.stop(ids[0]) is False
     other = runner.submit({}, plain())
     assert len(end(runner, other)) == len(PLAIN)
 
 
-def test_a_stop_that_comes_with_the_last_event_keeps_no_result(start):
+def test_a_stop_that_comes_with_the_last_event_is_a_stop(start):
     runner = start()
     gate = Gate((), [Done("weights")])
     id = runner.submit({}, gate)
@@ -160,7 +157,7 @@ def test_a_stop_that_comes_with_the_last_event_keeps_no_result(start):
     runner.stop(id)
     gate.opened.set()
     assert end(runner, id) == []
-    assert (runner.state(id), runner.result(id)) == ("stopped", None)
+    assert runner.state(id) == "stopped"
 
 
 def test_a_waiting_run_is_stopped_at_once_and_never_begins(start):
@@ -242,7 +239,7 @@ def test_a_failing_engine_is_told_in_one_sentence_and_the_next_run_goes_on(start
     assert before == [to_json(event) for event in events]
     assert (last["type"], last["kind"]) == ("Failed", type(error).__name__)
     assert re.fullmatch(said, last["text"])
-    assert (runner.state(failing), runner.result(failing)) == ("failed", None)
+    assert runner.state(failing) == "failed"
     assert bare(end(runner, following)) == [to_json(event) for event in PLAIN]
     assert runner.state(following) == "done"
     assert "Traceback" in caplog.text and str(error) in caplog.text

@@ -26,8 +26,8 @@ from unlearning.runs.log import RunLog
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_an_idle_runner_holds_results_only_and_the_least_recently_used_goes_first(start):
-    runner = start(keep_results=2)
+def test_an_idle_runner_holds_nothing_of_its_runs(start):
+    runner = start()
     held = []
 
     def make():
@@ -35,18 +35,14 @@ def test_an_idle_runner_holds_results_only_and_the_least_recently_used_goes_firs
         held.append(weakref.ref(big))
         yield Done(big)
 
-    first, second = runner.submit({}, make), runner.submit({}, make)
-    end(runner, second)
-    assert runner.result(first) is held[0]()
-    third = runner.submit({}, make)
-    end(runner, third)
-    assert runner.result(second) is None
-    assert runner.result(first) is held[0]() and runner.result(third) is held[2]()
-    end(runner, runner.submit({}, plain(["no event"])))  # a failed run takes no place
-    assert runner.result(first) is not None and runner.result(third) is not None
-    end(runner, runner.submit({}, plain([])))  # a run that says nothing is done too, with None
+    def fails():
+        yield from make()
+        raise RuntimeError
+
+    for engine in (make, fails, make):
+        end(runner, runner.submit({}, engine))
     gc.collect()
-    assert [big() is None for big in held] == [True, True, False]
+    assert [big() for big in held] == [None] * 3
 
 
 @pytest.mark.parametrize("progress", [5000, 1])
@@ -139,7 +135,7 @@ def test_a_run_whose_process_is_killed_is_lost_with_its_log_readable(tmp_path):
     assert [event["type"] for event in seen] == ["Phase", "Figure"]
     assert end(reader, running) == seen
     assert (reader.state(running), reader.state(queued)) == ("lost", "lost")
-    assert reader.place(running) is None and reader.stop(running) is False and reader.result(running) is None
+    assert reader.place(running) is None and reader.stop(running) is False
 
 
 def age(folder: Path, seconds: float) -> None:
@@ -166,13 +162,47 @@ def test_old_runs_are_deleted_but_none_that_is_running_or_waiting(start, moment)
     age(runner.folder(fresh), 30)
     if moment == "submit":
         runner.submit({}, plain())
-        assert runner.result(old) is None
     else:
         start(keep_seconds=60)
     with pytest.raises(UnknownRun):
         runner.follow(old)
     assert not lost.exists() and notes.exists()
     assert [runner.state(id) for id in (fresh, running, queued)] == ["done", "running", "queued"]
+
+
+def test_a_run_is_kept_as_long_as_those_on_top_of_it(start):
+    runner = start(keep_seconds=60)
+    low = runner.submit({}, plain())
+    middle = runner.submit({}, plain(), on=[low])
+    top = runner.submit({}, plain(), on=[low, middle])
+    gate = Gate()
+    waiting = runner.submit({}, gate, on=[low])
+    assert gate.reached.wait(60)
+    for id in (low, middle, waiting):
+        age(runner.folder(id), 61)
+    runner.submit({}, plain())
+    assert all(runner.folder(id) for id in (low, middle, top))
+    age(runner.folder(top), 61)
+    runner.submit({}, plain())
+    runner.submit({}, plain())
+    assert runner.folder(low) and runner.folder(waiting)  # that one has not ended
+    for id in (middle, top):
+        with pytest.raises(UnknownRun):
+            runner.folder(id)
+    gate.opened.set()
+    end(runner, waiting)
+    age(runner.folder(waiting), 61)
+    runner.submit({}, plain())
+    runner.submit({}, plain())
+    with pytest.raises(UnknownRun):
+        runner.folder(low)
+
+
+def test_a_run_on_top_of_one_that_is_gone_is_refused(start):
+    runner = start()
+    with pytest.raises(UnknownRun):
+        runner.submit({}, plain(), on=["x" * 22])
+    assert not list(runner.root.iterdir())
 
 
 def test_a_follower_of_a_deleted_run_ends(start):

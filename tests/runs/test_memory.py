@@ -1,5 +1,9 @@
 """What would fit: from figures where there are any, else half as many; and what a GPU is asked."""
 
+import platform
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +13,8 @@ from unlearning.law.settings import Settings
 from unlearning.runs import memory
 from unlearning.runs.memory import GIB, Use, advice, asked_for, is_shortage
 from unlearning.runs.wash import facts_at_once
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -90,3 +96,15 @@ def test_a_gpu_is_asked_what_was_used_and_what_is_free(monkeypatch):
     cpu = SimpleNamespace(device=torch.device("cpu"))
     memory.watch(cpu)
     assert memory.use(cpu) is None and len(asked) == 4
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="no other C library can be asked to")
+def test_what_was_freed_goes_back_to_the_system():
+    code = (
+        "import re, sys; from unlearning.runs.memory import trim\n"
+        "def rss(): return int(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+        "held = [bytearray(10_000) for _ in range(10_000)]; last = bytearray(10_000)\n"  # last: no free top
+        "del held; high = rss(); trim(); print(high - rss())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) > 50_000  # of some 100,000 KB

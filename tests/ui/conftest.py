@@ -20,15 +20,21 @@ def shared(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def url(shared):
-    """Where the page is served, with the options of the real one."""
+def demo(shared):
+    """The page, served with the options of the real one."""
     from unlearning.ui.launch import launch
     from unlearning.ui.page import build
 
     demo = build(shared)
-    _, url, _ = launch(demo, shared, "127.0.0.1", prevent_thread_lock=True, quiet=True)
-    yield url
+    launch(demo, shared, "127.0.0.1", prevent_thread_lock=True, quiet=True)
+    yield demo
     demo.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def url(demo):
+    """Where the page is served."""
+    return demo.local_url
 
 
 @pytest.fixture

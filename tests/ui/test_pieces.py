@@ -1,6 +1,7 @@
 """Sentences and tables of the page, without a model and without a server."""
 
 import re
+from html import unescape
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,11 @@ def rate(accuracy, low=0.0, high=1.0, n=100):
     return {"accuracy": accuracy, "low": low, "high": high, "n": n}
 
 
+def plain(text):
+    """Without the spaces that do not break."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def column(retained, reasoning):
     return {"retained": rate(retained), "reasoning": reasoning}
 
@@ -31,12 +37,24 @@ def test_the_headline_counts_and_compares():
     rows = [{"gone": True}] * 24 + [{"gone": False}]
     before = column(1.0, rate(0.5, 0.45, 0.55, 480))
     said = happened.headline(before, column(0.99, rate(0.497, n=480)), rows)
-    assert said == (
+    assert plain(said) == (
         "24 of 25 known facts are gone. 99 % of everything else stayed. "
         "Reasoning: no change shown (−0.3 points, n = 480)."
     )
-    assert "Reasoning fell (−10.0 points" in happened.headline(before, column(0.99, rate(0.4)), rows)
-    assert "Reasoning rose (+10.0 points" in happened.headline(before, column(0.99, rate(0.6)), rows)
+    fell, rose = (happened.headline(before, column(0.99, rate(x)), rows) for x in (0.4, 0.6))
+    assert "Reasoning fell (−10.0 points" in plain(fell) and "Reasoning rose (+10.0 points" in plain(rose)
+
+
+def test_no_line_ends_between_a_number_and_its_unit():
+    shown = [
+        happened.headline(column(1.0, rate(0.5)), column(0.99, rate(0.4)), [{"gone": True}]),
+        unescape(tradeoff.sentence(CURVE, "law", 0.5)),
+        words.together(words.MODEL_LINE.format(device="CPU", parameters=4.8, megabytes=6, recall="")),
+    ]
+    for text in shown:
+        assert "\N{NO-BREAK SPACE}" in text
+        assert not re.search(r"\d (%|points|MB|million)|n =| = \d", text), text
+    assert words.together("in 1999 % of n is MBa") == "in 1999\N{NO-BREAK SPACE}% of n is MBa"
 
 
 @given(st.floats(0, 1))
@@ -166,9 +184,7 @@ def test_the_trade_off_goes_through_the_measured_points_and_rings_the_chosen_one
 
 
 def test_the_sentence_beside_the_slider_says_what_was_measured():
-    import html
-
-    said = html.unescape(tradeoff.sentence(CURVE, "law", 0.5))
+    said = plain(unescape(tradeoff.sentence(CURVE, "law", 0.5)))
     assert said.startswith("At strength 0.5: 40 % of the facts are gone (40–40, n = 25); 99 % of")
     assert "85 % of reasoning is right (0–100, n = 96)" in said
     assert tradeoff.sentence(CURVE, "law", 0.75) == words.NOT_MEASURED
@@ -181,7 +197,7 @@ def test_before_and_after_are_drawn_with_their_intervals():
     assert list(before.x) == [100] and list(after.x) == [10]
     assert list(after.error_x.array) == pytest.approx([10])
     assert list(after.error_x.arrayminus) == pytest.approx([5])
-    assert [a.text for a in fig.layout.annotations] == ["facts  n = 7"]
+    assert [plain(a.text) for a in fig.layout.annotations] == ["facts  n = 7"]
     assert before.marker.symbol != after.marker.symbol
 
 

@@ -1,11 +1,15 @@
 """What programs see of the served page: preview, a streamed wash, asking; and two of them at once."""
 
+import asyncio
 import csv
 import json
+import os
 import urllib.error
 import urllib.request
 import zipfile
+from html import unescape
 
+import gradio as gr
 import pytest
 from ui_help import FACTS, PATIENCE, PROMPT, until, weights
 
@@ -16,9 +20,11 @@ from unlearning.models.delta import applied, load_delta
 from unlearning.models.text import greedy
 from unlearning.probes.knowledge import ask, knows
 from unlearning.runs.wash import ANSWERS, DELTA, FIGURES, RECORD
+from unlearning.ui import words
 from unlearning.ui.ask import both
 from unlearning.ui.follow import look
-from unlearning.ui.tradeoff import asked_at, choices, off, packed
+from unlearning.ui.page import Page
+from unlearning.ui.tradeoff import asked_at, choices, off, packed, washes_on
 
 
 def example(name: str) -> str:
@@ -231,6 +237,40 @@ def test_on_top_of_nothing_or_of_another_models_wash_is_refused(client, told, sh
     ):
         with pytest.raises(Exception, match=said):
             client.predict(FACTS, on=on, model=model, api_name="/wash")
+
+
+@pytest.mark.parametrize("gone", ["last", "below", "never"])
+def test_on_top_of_what_is_gone_the_page_refuses_and_washes_nothing(shared, told, on_top, tmp_path, gone):
+    """Whether it is the wash that is shown or one below it that was deleted, or there never was one."""
+    with gr.Blocks():
+        page = Page(shared)
+    id = "" if gone == "never" else on_top["run"]
+    for run in {"last": [id], "below": [told[-1]["run"]], "never": []}[gone]:
+        shared.runner.folder(run).rename(tmp_path / run)
+    runs = set(shared.runner.root.iterdir())
+
+    async def pressed() -> list[dict]:
+        asked = FACTS, shared.names[0], id, True, 1.0, [told[-1]["run"]]
+        return [u async for u in page.start(*asked, "facts", "law", "unknown", 0)]
+
+    try:
+        (said,) = asyncio.run(pressed())
+        assert words.BELOW_GONE in unescape(said[page.wash.status])
+        assert said[page.wash.wash]["interactive"] and not {page.run, page.what.text} & said.keys()
+        assert set(shared.runner.root.iterdir()) == runs
+    finally:
+        for folder in tmp_path.iterdir():
+            folder.rename(shared.runner.root / folder.name)
+
+
+def test_a_wash_is_kept_as_long_as_one_on_top_of_it(shared, told, on_top, monkeypatch):
+    below, above = (shared.runner.folder(run["run"]) for run in (told[-1], on_top))
+    monkeypatch.setattr(shared.runner, "keep_seconds", 3600.0)
+    for path in [*below.iterdir(), below]:
+        os.utime(path, (0, 0))
+    shared.runner._sweep()
+    assert below.is_dir() and above.is_dir()
+    assert washes_on(shared, above.name) == [(below.name, 1.0), (above.name, 1.0)]
 
 
 def test_the_packed_model_loads_in_plain_transformers_and_answers_alike(told, shared, tmp_path):

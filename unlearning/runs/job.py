@@ -7,20 +7,20 @@ import shutil
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ..events import Done, Event, Progress, to_json
+from ..events import Event, Progress, to_json
 from .files import write_json
 from .log import ENDED, RunLog
-from .memory import give_back, is_shortage
+from .memory import give_back, is_shortage, trim
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 PROGRESS_SECONDS = 0.1
+ABOVE = ".above"  # of an empty file in a run's folder that is named after a run on top of it
 SWEEP_SECONDS = 60.0  # between two looks for old runs while nothing else happens
 
 logger = logging.getLogger(__name__)
@@ -48,34 +48,36 @@ class Runner:
     """Runs engines one at a time, each with its own folder under `root`.
 
     max_waiting   runs that may wait behind the running one
-    keep_results  in-process results kept, the least recently used dropped first
-    keep_seconds  a folder is deleted when its run has ended and nothing was written to it for so long
+    keep_seconds  a folder is deleted when its run has ended and nothing was written to it for so long, nor
+                  to that of a run on top of it
+
+    What a run makes is in its folder; nothing of it stays in memory.
 
     One process submits to a `root`; others may follow, with their own `Runner` or with `RunLog(root / id)`.
     """
 
-    def __init__(
-        self, root: Path, max_waiting: int = 50, keep_results: int = 32, keep_seconds: float = 24 * 3600
-    ):
+    def __init__(self, root: Path, max_waiting: int = 50, keep_seconds: float = 24 * 3600):
         """Make `root`, delete old runs in it. Raises `OSError`. The worker starts with the first run."""
         self.root = Path(root)
         self.max_waiting = max_waiting
-        self.keep_results = keep_results
         self.keep_seconds = keep_seconds
         self._changed = threading.Condition()  # guards all below
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
-        self._results: OrderedDict[str, Any] = OrderedDict()
         self._worker: threading.Thread | None = None
         self._closed = False
         self.root.mkdir(parents=True, exist_ok=True)
         self._sweep()
 
-    def submit(self, config: dict, make: Callable[[], Generator[Event, None, None]]) -> str:
+    def submit(
+        self, config: dict, make: Callable[[], Generator[Event, None, None]], on: Iterable[str] = ()
+    ) -> str:
         """Queue a run and return its id. `make` is called in the worker, when its turn comes.
 
-        `config`, plain JSON, is kept as `config.json` in the run's folder.
-        Raises `QueueFull`, `RuntimeError` after `close`, `TypeError` for a config that is no JSON, `OSError`.
+        `config`, plain JSON, is kept as `config.json` in the run's folder. `on`: the runs that it is on top
+        of, whose folders are kept as long as its own.
+        Raises `QueueFull`, `UnknownRun` for one of `on`, `RuntimeError` after `close`, `TypeError` for a
+        config that is no JSON, `OSError`.
         """
         with self._changed:
             if self._closed:
@@ -85,12 +87,15 @@ class Runner:
                     f"Sorry, {self.max_waiting} runs are waiting already. Please try again in a few minutes."
                 )
             self._sweep()
+            below = [self.folder(run) for run in on]
             id = secrets.token_urlsafe(16)
             log = RunLog(self.root / id)
             log.folder.mkdir()
             try:
                 write_json(log.folder / "config.json", config)
                 log.set_state("queued")
+                for folder in below:
+                    (folder / f"{id}{ABOVE}").touch()
             except BaseException:
                 shutil.rmtree(log.folder, ignore_errors=True)
                 raise
@@ -145,13 +150,6 @@ class Runner:
         """
         return RunLog(self.folder(id)).follow(after, poll)
 
-    def result(self, id: str) -> Any:
-        """The `Done.result` of a run of this process that is done and whose result is still kept, or None."""
-        with self._changed:
-            if id in self._results:
-                self._results.move_to_end(id)
-            return self._results.get(id)
-
     def folder(self, id: str) -> Path:
         """Where a run's files are. Raises `UnknownRun`; no path is built from what is not formed as an id."""
         if not isinstance(id, str) or not ID.fullmatch(id):
@@ -187,44 +185,44 @@ class Runner:
             job = self._running = self._waiting.popleft()
         failed = None
         try:
-            state, result = _drive(job)
+            state = _drive(job)
         except BaseException as e:  # whatever an engine raises, the next run's turn comes
             logger.error("run %s failed\n%s", job.id, traceback.format_exc())  # text: a record may be kept
-            state, result = "failed", None
+            state = "failed"
             failed = {"type": "Failed", "text": explain(e), "kind": type(e).__name__}
         if failed:
             give_back()
         with self._changed:
             self._running = None
-            if state == "done":
-                self._results[job.id] = result
-            while len(self._results) > self.keep_results:
-                self._results.popitem(last=False)
         _end(job.log, state, failed)
+        trim()
         return True
 
     def _sweep(self) -> None:
-        """Delete what is old: folders formed as runs whose run has ended, with their results."""
+        """Delete what is old: folders formed as runs whose run has ended."""
         for folder in self.root.iterdir():
-            if not ID.fullmatch(folder.name) or not folder.is_dir():
-                continue
-            if time.time() - _last_written(folder) >= self.keep_seconds and RunLog(folder).state() in ENDED:
+            if ID.fullmatch(folder.name) and folder.is_dir() and self._old(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-                self._results.pop(folder.name, None)
+
+    def _old(self, folder: Path) -> bool:
+        """Has its run ended, long ago, and those on top of it too?"""
+        above = [self.root / path.stem for path in folder.glob(f"*{ABOVE}")]
+        return (
+            time.time() - _last_written(folder) >= self.keep_seconds
+            and RunLog(folder).state() in ENDED
+            and all(self._old(run) for run in above if run.is_dir())
+        )
 
 
-def _drive(job: Job) -> tuple[str, Any]:
-    """Run an engine to its end, or to its next event after a stop: the state and the `Done.result`."""
-    result = None
+def _drive(job: Job) -> str:
+    """Run an engine to its end, or to its next event after a stop: the state."""
     job.log.set_state("running")
     with Thinned(job.log) as thinned, closing(job.make()) as events:
         for event in events:
             if job.stop.is_set():
-                return "stopped", None
-            if isinstance(event, Done):
-                result = event.result
+                return "stopped"
             thinned.append(event)
-    return "done", result
+    return "done"
 
 
 def _end(log: RunLog, state: str, event: dict | None = None) -> None:

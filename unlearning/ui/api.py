@@ -12,7 +12,7 @@ from .ask import both
 from .follow import View, follow
 from .preview import Preview, asked
 from .state import NoModel, Shared
-from .tradeoff import washes_on
+from .tradeoff import GONE, washes_on
 from .wash import begin, chosen
 
 NAMES = ("preview", "ask", "wash")
@@ -49,9 +49,10 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
             choices = chosen(scope, method, target, seed, position, layers, strength)
         except ValueError as error:
             raise refusal(error) from error
-        below = washes_on(shared, on) if on else []
-        if on and not below:
-            raise refusal(words.NO_WASH_BELOW)
+        try:
+            below = washes_on(shared, on) if on else []
+        except GONE as error:
+            raise refusal(words.NO_WASH_BELOW) from error
         name = model or shared.names[0]
         id, why = await asyncio.to_thread(begin, shared, preview, name, text, choices, below)
         if id is None:

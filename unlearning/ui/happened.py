@@ -10,7 +10,7 @@ from . import words
 from .follow import View
 from .plots import before_and_after
 from .tables import Shares, table
-from .words import percent
+from .words import percent, together
 
 RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
 
@@ -102,7 +102,7 @@ class HappenedSection:
             said, caption = headline(figures["before"], figures["after"], rows), words.ANSWERS
         else:
             at = f"{strength:g}"
-            said = words.HEADLINE_AT.format(strength=at, gone=gone(rows))
+            said = together(words.HEADLINE_AT.format(strength=at, gone=gone(rows)))
             caption = words.ANSWERS_AT.format(strength=at)
         return {self.headline: said, self.asked: (caption, rows)} | self._offer(delta, csv)
 
@@ -147,7 +147,7 @@ def headline(before: dict, after: dict, rows: list[dict]) -> str:
         said.append(words.STAYED.format(share=percent(min(1.0, kept[1] / kept[0]))))
     if before["reasoning"]["n"]:
         said.append(reasoning(before["reasoning"], after["reasoning"]))
-    return " ".join(said)
+    return together(" ".join(said))
 
 
 def gone(rows: list[dict]) -> str:

@@ -13,6 +13,7 @@ from . import api
 from .guard import Guard, local, no_such_event
 from .learn.style import CSS as LEARN_CSS
 from .page import threads
+from .sessions import Sessions
 from .state import Shared
 from .theme import CSS, theme
 
@@ -40,6 +41,8 @@ def launch(
 
     @asynccontextmanager
     async def guarded(app):
+        app.state_holder = Sessions()
+        app.state_holder.set_blocks(demo)
         # around everything, gradio's own layer included, which lets any page in when served by name
         app.middleware_stack = Guard(app.middleware_stack, api.NAMES, names, here)
         yield

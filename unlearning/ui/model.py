@@ -53,4 +53,4 @@ def describe(shared: Shared, name: str) -> str:
         megabytes=f"{size / 1e6:.0f}",
         recall=recall(name),
     )
-    return safe(line.strip())
+    return safe(words.together(line.strip()))

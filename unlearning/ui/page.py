@@ -36,6 +36,7 @@ class Page:
         self.run = gr.BrowserState("", storage_key=KEY, secret=KEY)
         self.tab = gr.BrowserState(WASH, storage_key=TAB_KEY, secret=TAB_KEY)
         learn_run = gr.BrowserState("", storage_key=tab.KEY, secret=tab.KEY)
+        self.last = gr.State("")  # the run that the browser brings along when the page is opened
         self.model = model.section(shared)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(TAB_WASH, id=WASH) as self.wash_tab:
@@ -75,7 +76,7 @@ class Page:
         """Wash is pressed: read again what is in the box, queue the run, follow it.
 
         With `on_top` it is done on top of what is on: the last `run`, so strong, and of those below it the
-        `ticked`.
+        `ticked`; where one of them is gone, nothing is done.
         """
         try:
             preview = await asyncio.to_thread(self.shared.read, text, name)
@@ -86,7 +87,11 @@ class Page:
         except ValueError as error:
             yield self.wash.say(str(error))
             return
-        on = tradeoff.washes_on(self.shared, run, strength, ticked) if on_top else []
+        try:
+            on = tradeoff.washes_on(self.shared, run, strength, ticked) if on_top else []
+        except tradeoff.GONE:
+            yield self.what.show(preview) | self.wash.say(words.BELOW_GONE)
+            return
         id, why = await asyncio.to_thread(wash.begin, self.shared, preview, name, text, settings, on)
         if id is None:
             yield self.what.show(preview) | self.wash.say(why)
@@ -97,11 +102,13 @@ class Page:
         async for updates in self.following(id, preview, settings["scope"]):
             yield updates
 
+    @staticmethod
+    async def opened(id: str) -> str:
+        """The page is opened: what the browser brings goes where `attach` is told of it, if it is a run."""
+        return id
+
     async def attach(self, id: str) -> AsyncIterator[dict]:
-        """The page is opened: show the browser's last run, finished or not, and follow it."""
-        if not id:
-            yield {self.run: ""}
-            return
+        """The page is opened again: show the browser's last run, finished or not, and follow it."""
         try:
             config = self.shared.config(id)
             preview = await asyncio.to_thread(self.shared.read, config["text"], config["model"])
@@ -176,7 +183,9 @@ def build(shared: Shared) -> gr.Blocks:
         inputs = [page.what.text, page.model.name, *on, *page.wash.settings()]
         page.wash.wash.click(page.start, inputs, page.outputs(), cancels=moved, **following, **QUIET)
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
-        demo.load(page.attach, page.run, page.outputs(), **following, **QUIET)
+        # two steps: gradio makes anew, for each page, all that an event might have changed in it
+        demo.load(page.opened, page.run, page.last, **following, **QUIET)
+        page.last.change(page.attach, page.run, page.outputs(), **following, **QUIET)
         about = {
             "fn": lambda name: (model.describe(shared, name), inside.describe(shared, name)),
             "inputs": page.model.name,

@@ -48,7 +48,7 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
     """Rates before (hollow) and after (filled) with their intervals, a row each: (label, before, after)."""
     rows = [r for r in rows if r[2]["n"]]
     places = list(range(len(rows), 0, -1))
-    labels = [f"{label}  n = {after['n']:,}" for label, _, after in rows]
+    labels = [words.together(f"{label}  n = {after['n']:,}") for label, _, after in rows]
     fig = _figure(96 + 52 * len(rows), title=_title(title))
     for which, shift, sign, colour in ((1, 0.1, "circle-open", INK), (2, -0.16, "circle", ACCENT)):
         rates = [r[which] for r in rows]

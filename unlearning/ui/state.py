@@ -127,8 +127,6 @@ class Shared:
 
         Settings(**chosen)  # refuses here, not in the worker
         asker = caller() if self.lent else None
-        for id, _ in on:  # kept as long as the one above
-            os.utime(self.runner.folder(id))
 
         def make():
             lm = self.lm(name)
@@ -145,7 +143,8 @@ class Shared:
             return self.costs.learning(lm, facts, settings, bool(on), events)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned
-        id = self.runner.submit({"model": name, "text": text, "on": list(on), **chosen}, make)
+        config = {"model": name, "text": text, "on": list(on), **chosen}
+        id = self.runner.submit(config, make, [run for run, _ in on])
         known.set_result(id)
         return id
 
@@ -158,18 +157,14 @@ class Shared:
         return json.loads((self.runner.folder(id) / RECORD).read_bytes())
 
     def delta(self, id: str, lm: "LM", strength: float | None = None) -> "Delta":
-        """What a finished run itself changed, so strong or as it was made: from memory, or from its folder.
+        """What a finished run itself changed, so strong or as it was made, from its folder.
 
         Raises `UnknownRun`, `BadDelta`.
         """
-        from ..models.delta import check, load_delta
+        from ..models.delta import load_delta
 
-        delta = self.runner.result(id)
-        if delta is None:
-            folder = self.runner.folder(id)
-            delta = load_delta(folder / OWN if (folder / OWN).exists() else folder / DELTA, lm)
-        else:
-            check(delta, lm)
+        folder = self.runner.folder(id)
+        delta = load_delta(folder / OWN if (folder / OWN).exists() else folder / DELTA, lm)
         return delta if strength is None else delta.at(strength)
 
     def below(self, id: str) -> list[tuple[str, float]]:

@@ -4,11 +4,12 @@ import html
 import re
 
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:/^=\"'@])")
+SPACES = re.compile(r"[^\S\N{NO-BREAK SPACE}]+")
 
 
 def safe(text: str) -> str:
     """Text for a Markdown component: shown as it is, on one line, with no links, formulas or tags in it."""
-    return MARKUP.sub(lambda m: f"&#{ord(m[1])};", " ".join(text.split()))
+    return MARKUP.sub(lambda m: f"&#{ord(m[1])};", SPACES.sub(" ", text).strip())
 
 
 def safe_html(text: str) -> str:

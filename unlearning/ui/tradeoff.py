@@ -109,7 +109,8 @@ def sentence(curve: Sequence[dict], method: str, strength: float) -> str:
         for name, text in words.MEASURED.items()
         if (r := {**point, "gone": gone}[name])["n"]
     ]
-    return safe(f"{words.AT_STRENGTH.format(strength=f'{strength:g}')} {'; '.join(said)}.")
+    at = words.AT_STRENGTH.format(strength=f"{strength:g}")
+    return safe(words.together(f"{at} {'; '.join(said)}."))
 
 
 def nearest(strength: float | None, made: float) -> float:
@@ -137,12 +138,15 @@ def off(shared: Shared, id: str, on: Sequence[str]) -> list[str]:
 def washes_on(
     shared: Shared, id: str, strength: float | None = None, on: Sequence[str] | None = None
 ) -> list[tuple[str, float]]:
-    """The washes that are on with a finished run and how strong, the first first; none where it is gone."""
-    try:
-        own = [(id, s)] if (s := measured(shared, id, strength)) else []
-        return [w for w in shared.below(id) if on is None or w[0] in on] + own
-    except GONE:
-        return []
+    """The washes that are on with a finished run and how strong, the first first.
+
+    Raises as `record` where one of them is gone.
+    """
+    own = [(id, s)] if (s := measured(shared, id, strength)) else []
+    under = [w for w in shared.below(id) if on is None or w[0] in on]
+    for run, _ in under:
+        shared.record(run)
+    return under + own
 
 
 def choices(shared: Shared, id: str) -> list[tuple[str, str]]:

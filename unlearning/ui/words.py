@@ -1,5 +1,7 @@
 """Every text of the page, in one place. Plain words; the field's term stands beside them."""
 
+import re
+
 TITLE = "Lethe"
 LEAD = "Wash facts out of a language model, and see what stays."
 
@@ -175,6 +177,9 @@ REDONE = ""
 # On top of earlier washes
 ON_TOP = "On top of the wash shown below"
 ON_TOP_INFO = "what is on there stays on, at its strength; both can be taken back later"
+BELOW_GONE = (
+    f"Nothing was washed: there is no finished wash below any more. Untick “{ON_TOP}” to wash without it."
+)
 OTHER_BELOW = "The wash below was made on {model}: choose that model, or wash without it."
 NO_WASH_BELOW = "There is no finished wash of this id to go on top of."
 BELOW = "Earlier washes that are on"
@@ -271,3 +276,11 @@ def memory(size: int) -> str:
     """Bytes as `230 MB` or `1.4 GB`: as exact as a forecast is."""
     megabytes = max(10, 10 * round(size / 1e7))
     return f"{megabytes} MB" if megabytes < 1000 else f"{size / 1e9:.1f} GB"
+
+
+APART = re.compile(r"(?<=\d) (?=%|(?:s|min|MB|GB|million|points)\b)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)")
+
+
+def together(text: str) -> str:
+    """The text with spaces that do not break between a number and its unit, and within `n = 320`."""
+    return APART.sub("\N{NO-BREAK SPACE}", text)
