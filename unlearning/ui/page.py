@@ -186,6 +186,8 @@ def build(shared: Shared) -> gr.Blocks:
         # two steps: gradio makes anew, for each page, all that an event might have changed in it
         demo.load(page.opened, page.run, page.last, **following, **QUIET)
         page.last.change(page.attach, page.run, page.outputs(), **following, **QUIET)
+        demo.load(page.opened, page.learn.run, page.learn.last, **following, **QUIET)
+        page.learn.last.change(page.learn.attach, page.learn.run, page.learn.outputs(), **following, **QUIET)
         about = {
             "fn": lambda name: (model.describe(shared, name), inside.describe(shared, name)),
             "inputs": page.model.name,
@@ -197,7 +199,6 @@ def build(shared: Shared) -> gr.Blocks:
         page.wash_tab.select(lambda: WASH, None, page.tab, **QUICK)
         page.learn_tab.select(lambda: LEARN, None, page.tab, **QUICK)
         demo.load(lambda name: gr.Tabs(selected=name), page.tab, page.tabs, **QUICK)
-        demo.load(page.learn.attach, page.learn.run, page.learn.outputs(), **following, **QUIET)
         sessions.forget_closed(demo)
     # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))

@@ -48,6 +48,7 @@ class Tab:
     def __init__(self, shared: Shared, run: gr.BrowserState):
         """`run`: the last run's id; it stands outside the tab, which is not drawn before it is looked at."""
         self.shared, self.run = shared, run
+        self.last = gr.State("")  # what the browser brings along when the page is opened
         gr.Markdown(words.LEAD)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
@@ -80,9 +81,8 @@ class Tab:
             yield updates
 
     async def attach(self, id: str) -> AsyncIterator[dict]:
-        """The page is opened: show the browser's last run, finished or not, and follow it."""
+        """The page is opened again: show the browser's last run, finished or not, and follow it."""
         if not id:
-            yield {self.run: ""}
             return
         try:
             config = config_of(self.shared, id)
