@@ -20,6 +20,8 @@ def test_gains_are_paired_with_vanilla_at_the_same_rate():
     assert rows["lwf", 1.0]["learning"]["accuracy"] == pytest.approx(0.2)
     assert rows["lwf", 2.0]["learning"]["accuracy"] == pytest.approx(-0.1)
     assert rows["random", 1.0]["learning"] == {"accuracy": 0.0, "low": None, "high": None, "n": 1}
+    (row,) = gains({"cells": [cell("random", [0.5, 0.6]), cell("cosine", [0.6, 0.9])]}, "random")
+    assert row["learning"]["accuracy"] == pytest.approx(0.2)
     lines = list(table({"cells": cells, "settings": {"t": {"lr": 1.0}}}))
     assert lines[0] == "| learn \\ forget | vanilla | mixed |"
     assert lines[2].startswith("| t | 55.0 | +20.0 (")
@@ -36,7 +38,8 @@ def test_a_small_matrix_is_real(monkeypatch, tmp_path):
     arms = [c["arm"] for c in found["cells"]]
     assert arms == ["vanilla", "lwf", "low", "random", "cosine", "ahead", "extra"]
     assert all(len(c[m]) == 2 for c in found["cells"] for m in ("learning", "retained"))
-    assert len(list(table(found))) == 3
+    said = list(table(found))
+    assert len(said) == 3 + 3 + 6 and "less random" in said[4]
     monkeypatch.setattr("unlearning.lwf.matrix._of_task", None)  # what is had is not run again
     assert list(matrix(lm, (0, 1), had=found, **few)) == [found]
     with pytest.raises(TypeError):
