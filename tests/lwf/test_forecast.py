@@ -82,7 +82,10 @@ def test_a_real_run_takes_about_as_long(tmp_path):
     from unlearning.runs.learn import learn_job
 
     lm = load(next(iter(bundled())), "cpu")
-    settings, sizes = Settings(steps=12, own=60), Sizes(retained=60, reasoning=4, held_out=8, curve=20)
+    settings, sizes = (
+        Settings(steps=6, own=30, evaluations=3),
+        Sizes(retained=40, reasoning=2, held_out=8, curve=20),
+    )
     known = statistics(lm).known
     said = forecast(measure(lm, TASK, FORGET, settings, known), TASK, FORGET, settings, 1, sizes, True)
     start = time.monotonic()

@@ -95,10 +95,17 @@ def test_a_text_of_ones_own_is_a_task_and_half_characters_do_no_harm():
 
 def test_the_mixture_of_all_holds_every_other_choice():
     assert setup.forgetting_task(["capital", "mixed"]).name == "mixed"
-    both = setup.forgetting_task(["capital", "city"])
-    assert both.relations == ("capital", "city")
+    both = setup.forgetting_task(["capital", "symbol"])
+    assert both.relations == ("capital", "symbol")
     assert len({s.prompt for s in both.train}) == len(both.train)
     assert set(FORGET_NAMES) >= {"mixed", "capital"}
+
+
+def test_it_is_said_how_many_are_drawn_to_train_on():
+    task = setup.learning_task("topic", "", NAME, LIMITS)
+    assert "120 to train on, 100 to be asked" in setup.about(task, words.ABOUT)
+    assert "8 of 120 to train on" in setup.about(task, words.ABOUT, 8)
+    assert " 120 to train on" in setup.about(task, words.ABOUT, 500)
 
 
 # how far it is, and what it costs

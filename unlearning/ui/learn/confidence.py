@@ -181,7 +181,7 @@ def scale(values: Sequence[float], by: str) -> Scale:
         edge = max(abs(low), abs(high)) or 1.0
         return Scale(-edge, edge, LINEAR)
     sizes = sorted(abs(v) for v in values)
-    return Scale(low, high, sizes[len(sizes) // 4] or max(sizes) or 1.0)
+    return Scale(low, high, max(sizes[len(sizes) // 4], sizes[-1] / 1e6) or 1.0)
 
 
 def cut(rows: Sequence[dict], by: str, how: str) -> float | None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ...lwf.settings import Settings
 
 FILES = ["text", ".csv", ".tsv", ".json", ".jsonl"]
-SETTINGS = ("select", "loss", "alpha", "interval", "portion", "lr", "steps", "subset", "ahead")
-NUMBERS = {"alpha": float, "interval": int, "portion": float, "lr": float, "steps": int}
+SETTINGS = ("select", "loss", "alpha", "interval", "portion", "lr", "steps", "samples", "subset", "ahead")
+NUMBERS = {"alpha": float, "interval": int, "portion": float, "lr": float, "steps": int, "samples": int}
 
 
 class NotReady(ValueError):
@@ -48,10 +48,13 @@ class SetupSection:
     def outputs(self) -> list:
         return [*self.inputs(), self.about, self.own, self.about_forget]
 
-    def describe(self, name: str, task: str, text: str, forget: list[str], limits) -> dict:
-        """Updates that say what the chosen tasks are, or what is wrong with them."""
+    def describe(self, name: str, task: str, text: str, forget: list[str], samples, limits) -> dict:
+        """Updates that say what the chosen tasks are, or what is wrong with them.
+
+        `samples`: how many a seed draws of the learning task's; 0 or None for all.
+        """
         try:
-            said = about(learning_task(task, text, name, limits), words.ABOUT)
+            said = about(learning_task(task, text, name, limits), words.ABOUT, samples or 0)
         except NotReady as error:
             said = str(error)
         try:
@@ -143,7 +146,9 @@ def _advanced(start: "Settings") -> tuple[dict, gr.Checkbox]:
         with gr.Row():
             found["portion"] = number("portion", 0.05)
             found["lr"] = number("lr", 0.0001)
-        found["steps"] = number("steps", 1)
+        with gr.Row():
+            found["steps"] = number("steps", 1)
+            found["samples"] = number("samples", 1)
         found["subset"] = gr.Radio(words.SUBSETS, value=start.subset, **labelled("subset"))
         found["ahead"] = gr.Checkbox(start.ahead, **labelled("ahead"))
         frontier = gr.Checkbox(True, **labelled("frontier"))
@@ -157,8 +162,12 @@ def defaults(name: str, task: str) -> "Settings":
     return settings_for(SimpleNamespace(folder=folder_of(name)), "" if task == words.OWN else task)
 
 
-def about(task: Task, said: str) -> str:
-    return said.format(about=task.about, train=f"{len(task.train):,}", test=f"{len(task.test):,}")
+def about(task: Task, said: str, samples: float = 0) -> str:
+    """What a task is, and how much of it; of the training samples a seed draws `samples`, or all."""
+    train = f"{len(task.train):,}"
+    if 0 < samples < len(task.train):
+        train = words.DRAWN.format(samples=f"{samples:.0f}", train=train)
+    return said.format(about=task.about, train=train, test=f"{len(task.test):,}")
 
 
 def learning_task(task: str, text: str, model: str, limits: tuple[int, int]) -> Task:

@@ -75,7 +75,7 @@ class Tab:
         except (NotReady, QueueFull, NoModel) as error:
             yield self.going.say(str(error))
             return
-        said = self.setup.describe(name, task, text, forget, self.shared.limits)
+        said = self.setup.describe(name, task, text, forget, asked.settings.samples, self.shared.limits)
         yield {self.run: id} | self.hidden() | said | self.going.say(words.STARTING, running=True)
         async for updates in self.following(id):
             yield updates
@@ -90,7 +90,9 @@ class Tab:
         except GONE:
             yield {self.run: ""} | self.going.say(words.TOO_OLD)
             return
-        chosen = config["model"], config["task"], config["text"], config["forget"]
+        chosen = [config[key] for key in ("model", "task", "text", "forget")] + [
+            config["settings"]["samples"]
+        ]
         yield back | self.setup.describe(*chosen, self.shared.limits)
         with contextlib.suppress(UnknownRun):
             async for updates in self.following(id):
@@ -148,8 +150,8 @@ class Tab:
         config_of(self.shared, id)
         return look(self.shared.runner, id).figures["confidence"]
 
-    def describe(self, name: str, task: str, text: str, forget: list[str]) -> dict:
-        return self.setup.describe(name, task, text, forget, self.shared.limits)
+    def describe(self, name: str, task: str, text: str, forget: list[str], samples: float | None) -> dict:
+        return self.setup.describe(name, task, text, forget, samples, self.shared.limits)
 
     def refill(self, name: str, task: str) -> dict:
         """Another task or model: the settings that fit them."""
@@ -168,7 +170,7 @@ class Tab:
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         quick = {"queue": False} | quiet
         s, going, inputs = self.setup, self.going, [model, *self.setup.inputs()]
-        chosen = [model, s.task, s.text, s.forget]
+        chosen = [model, s.task, s.text, s.forget, s.settings["samples"]]
         described = [s.about, s.own, s.about_forget]
         pricing = {"fn": lambda *asked: cost.line(self.shared, *asked), "inputs": inputs}
         pricing |= {"outputs": going.cost, "trigger_mode": "always_last"} | on_model
@@ -178,12 +180,13 @@ class Tab:
         for other in (s.task.input, model.input):
             fitting = other(self.refill, [model, s.task], [s.settings[n] for n in setup.SETTINGS], **quick)
             fitting.then(self.describe, chosen, described, **quick).then(**pricing)
-        for told in (s.forget.input, s.check.click, tab.select):
+        for told in (s.forget.input, s.check.click, s.settings["samples"].input, tab.select):
             told(self.describe, chosen, described, **quick).then(**pricing)
         taken = s.upload.upload(self.of_file, s.upload, [s.text, s.about], **quick)
         taken.success(self.describe, chosen, described, **quick).then(**pricing)
-        for value in (*s.settings.values(), s.frontier):
-            value.input(**pricing)
+        for name, value in (s.settings | {"frontier": s.frontier}).items():
+            if name != "samples":
+                value.input(**pricing)
         s.seeds.release(**pricing)
         for part in (self.confidence.strip, self.confidence.samples):
             part.pick(self.pick, self.run, self.confidence.detail, **quick)

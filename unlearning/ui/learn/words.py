@@ -24,6 +24,7 @@ NO_TASK = "Choose a task to learn."
 NO_FORGET = "Choose at least one task that may be forgotten."
 EMPTY_TEXT = "Nothing to learn yet: paste questions with answers, or take a file."
 ABOUT = "{about} {train} to train on, {test} to be asked."
+DRAWN = "{samples} of {train}"
 ABOUT_FORGET = "{about} {train} prompts to be answered by the model itself, {test} others to be asked."
 SEEDS = "Seeds"
 SEEDS_INFO = "how often it is all done, each time with other draws; several give an interval"
@@ -37,6 +38,7 @@ LABELS = {
     "portion": "How many are unlearned, portion of |D_L|",
     "lr": "Learning rate, η",
     "steps": "Learning steps",
+    "samples": "Training samples that a seed draws",
     "subset": "Weights that are trained",
     "ahead": "All forgetting ahead of learning",
     "frontier": "Other learning rates too: the frontier",
@@ -49,6 +51,7 @@ INFOS = {
     "portion": "1: as many as there are training samples; 0: none, which is plain fine-tuning",
     "lr": "how far a learning step goes at most (AdamW), for both; it rises at first and then falls (cosine)",
     "steps": "of 8 samples each, for both",
+    "samples": "of the learning task's; 0: all. With few of them more is to be gained by forgetting",
     "subset": "the rest stays as it is; LoRA trains small additions to every layer",
     "ahead": "a control: as many unlearning steps, but before the first learning step",
     "frontier": "a higher learning rate alone buys some of what forgetting buys, so both are run at five of "
