@@ -177,7 +177,7 @@ def _frontiers(result: dict) -> Iterator[str]:
     groups = {k: g for k, g in groups.items() if sum(arm == LWF for arm, _ in g) > 1}
     if groups:
         yield ""
-        yield "| learn, forgetting the cue | lr | vanilla: learned, retained | LWF | LWF, at equal retention |"
+        yield "| learn, forgetting the cue | lr | vanilla: learned, retained | LWF | at equal retention |"
         yield "|---|---|---|---|---|"
     for (task, _), group in groups.items():
         rates = sorted(lr for arm, lr in group if arm == VANILLA)
