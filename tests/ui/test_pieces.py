@@ -183,6 +183,32 @@ def test_the_trade_off_goes_through_the_measured_points_and_rings_the_chosen_one
     assert start == [pytest.approx((0, 100)), pytest.approx((0, 90))]
 
 
+def strengths_on(fig) -> list[tuple[str, float, float]]:
+    """The labels with strengths and where they are, of the first panel."""
+    return [(a.text, a.x, a.y) for a in fig.layout.annotations if a.text != words.PAPER and a.yref == "y"]
+
+
+def test_where_all_is_washed_at_once_the_plot_is_no_less_readable():
+    washed = [point("law", s, 0.0, 0.0, 0.9) for s in (0.25, 0.5, 1.0, 1.5)]
+    fig = plots.trade_off([CURVE[0], *washed], "law", 1.0)
+    assert strengths_on(fig) == [("0", 0, 100), ("0.25–1.5", 100, 0)]
+    for axis in (fig.layout.xaxis, fig.layout.yaxis, fig.layout.yaxis2):
+        assert axis.range[0] < 0 and axis.range[1] > 100
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
+def test_no_label_of_a_strength_is_on_another(gone):
+    """And every strength is in one, as long as the more strength takes the more."""
+    steps = [point("law", i / 4, 1 - x, 1.0, 1.0) for i, x in enumerate(sorted(gone), 1)]
+    labels = strengths_on(plots.trade_off([CURVE[0], *steps], "law", 1.0))
+    ends = [float(x) for text, *_ in labels for x in (text.split("–") * 2)[:2]]
+    assert ends == sorted(ends) and ends[0] == 0 and ends[-1] == len(gone) / 4
+    groups = plots._near([CURVE[0], *steps])
+    assert sum(map(len, groups)) == len(gone) + 1
+    assert all(b[0]["washed"]["accuracy"] <= a[0]["washed"]["accuracy"] - plots.NEAR / 100 + 1e-9
+               for a, b in zip(groups, groups[1:]))  # fmt: skip
+
+
 def test_the_sentence_beside_the_slider_says_what_was_measured():
     said = plain(unescape(tradeoff.sentence(CURVE, "law", 0.5)))
     assert said.startswith("At strength 0.5: 40 % of the facts are gone (40–40, n = 25); 99 % of")

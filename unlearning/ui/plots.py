@@ -3,7 +3,7 @@
 Every series has a sign of its own and its name beside it; shares are in percent; n stands on the plot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from . import words
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 INK, ACCENT = "#64748b", "#0d9488"  # greys of text and grid are set by the page's CSS
 FONT = "system-ui, sans-serif"
+NEAR = 20  # percent: points of a line that are no farther apart share a label, so that it fits on a phone
 LINES = {"law": ("solid", "circle"), "memit": ("dash", "diamond"), "scaled": ("dot", "x")}  # dash, sign
 
 
@@ -111,6 +112,9 @@ def bars(title: str, rows: Sequence[tuple[str, float]]) -> "go.Figure":
 def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure":
     """What stays against what is gone: LAW and MEMIT by strength, the control, the chosen point ringed.
 
+    Both axes go from nothing to all, so that a line at the top is one where all stays; where points of the
+    method lie together, one label has their strengths.
+
     `curve`: points of `run.json`, {"method", "strength", "washed", "retained", "reasoning"}. "Scaled only" is
     MEMIT's update at another strength, so it is one point of that line: the one as large as LAW's update.
     """
@@ -128,7 +132,7 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
         "yanchor": "bottom",
     }  # above: at the ends they would overlap
     size = _figure(
-        96 + 240 * len(panels), margin={"l": 8, "r": 16, "t": 48, "b": 64}, showlegend=True, legend=names
+        96 + 210 * len(panels), margin={"l": 8, "r": 16, "t": 48, "b": 80}, showlegend=True, legend=names
     )
     fig = make_subplots(rows=len(panels) or 1, cols=1, shared_xaxes=True, vertical_spacing=0.12, figure=size)
     for row, (name, axis) in enumerate(panels, 1):
@@ -160,26 +164,10 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
                 showlegend=False,
                 **where,
             )
-        if paper := point_at(curve, "law", 1.0):
-            fig.add_annotation(
-                text=words.PAPER,
-                x=_gone(paper),
-                y=100 * paper[name]["accuracy"],
-                ax=-24,
-                ay=36,
-                xanchor="right",
-                arrowwidth=1,
-                arrowcolor=INK,
-                **where,
-            )
-        low = min(100 * p[name]["accuracy"] for p in curve)
-        fig.update_yaxes(
-            title={"text": axis, "font": {"size": 14}},
-            range=[min(90, low) - 2, 102],
-            automargin=True,
-            **where,
-        )
-    fig.update_yaxes(ticksuffix=" %", zeroline=False)
+        for label in _labels(curve, method, name):
+            fig.add_annotation(**label, **where)
+        fig.update_yaxes(title={"text": axis, "font": {"size": 14}, "standoff": 8}, automargin=True, **where)
+    fig.update_yaxes(range=[-5, 124], dtick=25, ticksuffix=" %", zeroline=False)
     fig.update_xaxes(range=[-3, 103], zeroline=False, ticksuffix=" %", tickangle=0)
     fig.update_xaxes(title={"text": words.GONE_AXIS, "font": {"size": 14}}, row=len(panels) or 1, col=1)
     fig.update_traces(cliponaxis=False)
@@ -192,6 +180,44 @@ def _line(curve: Sequence[dict], method: str) -> list[dict]:
         return [p for p in (point_at(curve, method, 1.0),) if p]
     mine = sorted((p for p in curve if p["method"] == method), key=lambda p: p["strength"])
     return [p for p in curve if p["method"] == "base"] + mine
+
+
+def _labels(curve: Sequence[dict], method: str, name: str) -> Iterator[dict]:
+    """Annotations of a panel: above the method's line its strengths, and which point is the paper's."""
+    for group in _near(_line(curve, method)):
+        ends = dict.fromkeys(f"{p['strength']:.3g}" for p in (group[0], group[-1]))
+        x = sum(map(_gone, group)) / len(group)
+        yield {
+            "text": "–".join(ends),
+            "x": x,
+            "y": max(100 * p[name]["accuracy"] for p in group),
+            "yshift": 20,
+            "xanchor": "left" if x < 10 else "right" if x > 90 else "center",  # so that it stays inside
+            "showarrow": False,
+        }
+    if paper := point_at(curve, "law", 1.0):
+        y = 100 * paper[name]["accuracy"]
+        yield {
+            "text": words.PAPER,
+            "x": _gone(paper),
+            "y": y,
+            "xanchor": "right",
+            "ax": -24,
+            "ay": 36 if y > 40 else -44,  # where there is room
+            "arrowwidth": 1,
+            "arrowcolor": INK,
+        }
+
+
+def _near(points: Sequence[dict]) -> list[list[dict]]:
+    """A line's points in their order, those too close for labels of their own together."""
+    groups: list[list[dict]] = []
+    for p in points:
+        if groups and abs(_gone(p) - _gone(groups[-1][0])) < NEAR:
+            groups[-1].append(p)
+        else:
+            groups.append([p])
+    return groups
 
 
 def point_at(curve: Sequence[dict], method: str, strength: float) -> dict | None:
