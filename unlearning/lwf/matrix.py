@@ -25,6 +25,7 @@ from .train import Diverged, train
 from .trainable import trainable_copy
 
 SIZES = Sizes(retained=200, reasoning=10, held_out=2)
+EQUAL = replace(SIZES, retained=2000)  # where learning rates are compared at equal retention
 
 
 def matrix(
@@ -86,7 +87,7 @@ def _of_task(
                     pass
             if arm == VANILLA:
                 models[arm, s.lr] = model
-            sets = probe_sets(task, against, known, SIZES)
+            sets = probe_sets(task, against, known, EQUAL if _has_frontier(whole, against) else SIZES)
             found = values(replace(lm, model=model, lock=RLock()), task, against, sets)
             found = {m: mean(found[m]) for m in RATES}
         except Diverged:
@@ -112,9 +113,14 @@ def _arms(forget: str, task: Task, settings: Settings) -> Iterator[tuple[str, Se
         yield from ((how, replace(settings, select=how)) for how in SELECTIONS if how != settings.select)
         yield "ahead", replace(settings, ahead=True)
         yield EXTRA, settings
-    if set(forgetting(forget).relations) & set(task.relations):
+    if _has_frontier(task, forgetting(forget)):
         rates = [settings.lr * x for x in FACTORS if x != 1.0]
         yield from ((arm, replace(settings, lr=lr)) for arm in ARMS for lr in rates)
+
+
+def _has_frontier(task: Task, forget: Task) -> bool:
+    """Whether a rerouting is to forget the cue's own relation."""
+    return task.name in REROUTED and bool(set(forget.relations) & set(task.relations))
 
 
 def gains(result: dict, against: str = VANILLA) -> list[dict]:
