@@ -27,6 +27,7 @@ def options(c) -> None:
     c.add_argument("--lr", type=float, help="learning rate")
     c.add_argument("--steps", type=int, metavar="N", help="learning steps")
     c.add_argument("--batch", type=int, metavar="B", help="samples a step")
+    c.add_argument("--patience", type=int, metavar="N", help="stop early: N evaluations without a lower loss")
     c.add_argument("--samples", type=int, metavar="N", help="training samples a seed draws; 0 for all")
     c.add_argument("--subset", choices=("all", "mlp", "last", "lora"), help="the parameters that are trained")
     c.add_argument(
@@ -64,7 +65,7 @@ def learn(args) -> int:
     from .runs.memory import NoRoom
     from .tasks.find import find_forgetting, find_learning
 
-    names = "select loss alpha interval portion lr steps batch samples subset".split()
+    names = "select loss alpha interval portion lr steps batch patience samples subset".split()
     overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     try:
         task, forget = find_learning(args.task), find_forgetting(args.forget)

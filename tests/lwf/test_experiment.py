@@ -8,7 +8,7 @@ import torch
 
 from unlearning.events import Done, Figure, to_json
 from unlearning.lwf.confidence import Confidence
-from unlearning.lwf.experiment import learn_and_probe, select
+from unlearning.lwf.experiment import learn_and_probe, select, stalled
 from unlearning.lwf.outcome import Sizes, probe_sets, values
 from unlearning.lwf.settings import Settings
 from unlearning.models.delta import applied, check
@@ -124,6 +124,22 @@ def test_nothing_to_forget_is_vanilla(lm, known):
     assert isinstance(end, Done) and end.summary["unlearned"] == 0
     assert end.result["vanilla"].digest == end.result["lwf"].digest
     assert end.summary["gain"]["mean"] == 0
+
+
+def test_a_stall_by_hand():
+    curve = [{"arm": "lwf", "loss": x} for x in (None, 3.0, 2.0, 2.5, 2.0)]
+    curve.append({"arm": "vanilla", "loss": 1.0})
+    assert stalled(curve, "lwf", 2) and not stalled(curve, "lwf", 3) and not stalled(curve, "vanilla", 1)
+
+
+def test_early_stop_ends_both_arms_at_one_step(lm, known):
+    """A learning rate of nearly 0: the loss goes up and down with the batches alone."""
+    still = replace(S, lr=1e-12, steps=8, evaluations=8, patience=1)
+    record = go(lm, known, settings=still)[-1].summary
+    last = {arm: max(p["step"] for p in record["curve"] if p["arm"] == arm) for arm in ("vanilla", "lwf")}
+    assert last["vanilla"] == last["lwf"] < 8
+    whole = go(lm, known, settings=replace(still, patience=0))[-1].summary
+    assert [p for p in whole["curve"] if p["step"] <= last["lwf"]] == record["curve"]
 
 
 def test_nothing_asked_is_trained_on_or_retained_of_the_tasks(known):

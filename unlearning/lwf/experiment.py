@@ -224,6 +224,9 @@ def _one_seed(
         for arm, point in zip(ARMS, both):
             left["curve"].append({"seed": settings.seed, "arm": arm} | point)
             yield Figure("point", left["curve"][-1])
+        left["steps"] = both[0]["step"]
+        if settings.patience and all(stalled(left["curve"], arm, settings.patience) for arm in ARMS):
+            break
     yield Phase("after", f"{name}measuring what was learned and what stayed")
     for arm in ARMS:
         found = replace(lm, model=models[arm], lock=RLock())
@@ -242,6 +245,12 @@ def _one_seed(
             else:
                 left["frontier"].append(event)
     yield left
+
+
+def stalled(curve: Sequence[dict], arm: str, patience: int) -> bool:
+    """Early stop: were none of the arm's last `patience` mean learning losses below the best before them?"""
+    losses = [p["loss"] for p in curve if p["arm"] == arm and p["loss"] is not None]
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 def drawn(task: Task, settings: Settings) -> Task:
@@ -313,8 +322,10 @@ def _frontier(
         if found is None:
             here = replace(settings, lr=settings.lr * x)
             model = trainable_copy(lm, here)
-            for _ in train(model, learn, [] if arm == VANILLA else unlearn, here, extra=arm == EXTRA):
+            for step in train(model, learn, [] if arm == VANILLA else unlearn, here, extra=arm == EXTRA):
                 yield told  # at every step, so that the run can be stopped there
+                if step.n == left["steps"]:
+                    break
             seen = replace(lm, model=model, lock=RLock())
             found = {
                 "learning": does(seen, sets.learning, task.metric),

@@ -41,7 +41,8 @@ class Settings:
     """One fine-tuning with forgetting (arXiv 2505.19715, and its authors' code for the values).
 
     Learning: `samples` of the task drawn by `seed` (0: all), `steps` of `batch` of them (in `accumulate`
-    parts), `lr` with `warmup` and cosine, `weight_decay`.
+    parts), `lr` with `warmup` and cosine, `weight_decay`. `evaluations` points on the curve; with `patience`,
+    both arms end at the point at which neither's learning loss has fallen for so many of them; 0: never.
     Unlearning: every `interval` (N_u) steps, weighted by `alpha` (α), `unlearn_batch` samples of D_U;
     D_U is chosen by `select`, as many as `portion` of |D_L|; `loss` is gradient ascent or maximum entropy;
     `ahead`: all of it before the first learning step.
