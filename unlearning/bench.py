@@ -24,7 +24,7 @@ from .law.settings import METHODS, Settings, settings_for
 from .law.statistics import Statistics, statistics
 from .law.targets import adam, find
 from .law.wash import Washed, target_ids, wash
-from .lwf import matrix
+from .lwf import recorded
 from .lwf import speed as scoring
 from .models.delta import applied
 from .models.hooks import changed, outputs_of
@@ -153,7 +153,7 @@ def _seconds(run: Callable[[], object]) -> float:
 def table(result: dict) -> str:
     """A result as Markdown."""
     if "cells" in result:
-        return "\n".join(matrix.table(result))
+        return "\n\n".join(t.markdown() for t in recorded.tables(result))
     if "seconds" in result:
         return "\n".join(scoring.table(result))
     return "\n".join(_quality_rows(result) if "cases" in result else _speed_rows(result))

@@ -1,5 +1,6 @@
 """Sentences, tables, points and plots of the second page, without a model and without a server."""
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from unlearning.lwf.settings import Settings
 from unlearning.models.loading import bundled
 from unlearning.tasks.bundled import FORGET_NAMES, LEARN
 from unlearning.ui.follow import View, fold
-from unlearning.ui.learn import confidence, cost, outcome, plots, setup, tab, words
+from unlearning.ui.learn import confidence, cost, matrix, outcome, plots, setup, tab, words
 from unlearning.ui.learn.setup import NotReady
 
 NAME = next(iter(bundled()))
@@ -372,3 +373,23 @@ def test_payloads_stay_text():
     assert tags(told) <= known
     for attribute in re.findall(r'data-said="([^"]*)"', drawn[0]):
         assert not set("<>") & set(attribute)
+
+
+# the recorded matrix
+
+
+def test_the_recorded_matrix_is_shown_with_its_counts_and_escaped(tmp_path, monkeypatch):
+    def cell(arm, learned, name="topic"):
+        rates = {m: learned for m in ("learning", "forgetting", "retained", "reasoning")}
+        return {"task": name, "forget": "mixed", "arm": arm, "lr": 0.1} | rates
+
+    cells = [cell("vanilla", [0.5, 0.5, 0.6]), cell("lwf", [0.7, 0.7, 0.81])]
+    cells += [cell("vanilla", [0.5, 0.6], "<b>"), cell("lwf", [0.6, 0.5], "<b>")]
+    result = {"seeds": [0, 1, 2], "cells": cells, "settings": {"topic": {"lr": 0.1}, "<b>": {"lr": 0.1}}}
+    (tmp_path / "forgetting.json").write_text(json.dumps(result))
+    monkeypatch.setattr(matrix, "folder_of", lambda name: tmp_path)
+    html = matrix.describe("m")
+    assert "Of 2 pairs LWF learned more in 1 (▲), less in 0 (▼), and in 1 no difference" in html
+    assert "+20.3 (" in html and ") ▲" in html and "<b>" not in html and "&lt;b&gt;" in html
+    (tmp_path / "forgetting.json").unlink()
+    assert "was not recorded" in matrix.describe("m")

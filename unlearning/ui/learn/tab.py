@@ -13,7 +13,7 @@ from ..follow import View, follow, look
 from ..state import NoModel, Shared
 from ..text import safe, safe_html
 from ..words import count
-from . import confidence, cost, curves, outcome, setup, words
+from . import confidence, cost, curves, matrix, outcome, setup, words
 from .run import begin, config_of
 from .setup import NotReady
 
@@ -58,6 +58,7 @@ class Tab:
                 self.curves = curves.section()
         self.confidence = confidence.section()
         self.outcome = outcome.section()
+        self.matrix, self.found = matrix.section()
 
     def outputs(self) -> list:
         """All that following a run may change."""
@@ -190,6 +191,8 @@ class Tab:
         s.seeds.release(**pricing)
         for part in (self.confidence.strip, self.confidence.samples):
             part.pick(self.pick, self.run, self.confidence.detail, **quick)
+        for opened in (self.matrix.expand, model.input):
+            opened(matrix.describe, model, self.found, **quick)
         self.confidence.by.input(self.by, [self.confidence.by, self.run], self.confidence.strip, **quick)
 
 

@@ -230,6 +230,18 @@ EQUAL = {
     "chance: take several for an interval.",
 }
 
+# Every task with every other, recorded
+MATRIX = "Where forgetting helps and where it does not: every task with every other"
+MATRIX_NONE = (
+    "This was not recorded on this model. It takes about an hour: python -m unlearning bench forgetting"
+)
+MATRIX_INFO = (
+    "Recorded before, on {model}, with {seeds} seeds that no setting was chosen on. Each learning task was "
+    "run with each forgetting task, with and without forgetting. Of {pairs} pairs LWF learned more in {more} "
+    "(▲), less in {less} (▼), and in {none} no difference is shown: 0 lies inside the 95 % interval in "
+    "brackets. Of so many pairs about one in forty would be ▲ by chance alone, and as many ▼."
+)
+
 # 5 Take away
 TAKE = "5  Take it away"
 DOWNLOADS = {
