@@ -109,6 +109,9 @@ class Page:
 
     async def attach(self, id: str) -> AsyncIterator[dict]:
         """The page is opened again: show the browser's last run, finished or not, and follow it."""
+        if not id:
+            yield gr.skip()  # gradio empties every output of a generator that yields nothing
+            return
         try:
             config = self.shared.config(id)
             preview = await asyncio.to_thread(self.shared.read, config["text"], config["model"])

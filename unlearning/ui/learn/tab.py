@@ -84,6 +84,7 @@ class Tab:
     async def attach(self, id: str) -> AsyncIterator[dict]:
         """The page is opened again: show the browser's last run, finished or not, and follow it."""
         if not id:
+            yield gr.skip()  # gradio empties every output of a generator that yields nothing
             return
         try:
             config = config_of(self.shared, id)
