@@ -33,6 +33,12 @@ def test_at_retention_reads_the_line():
     assert at_retention(points, 0.9) == pytest.approx(0.6)
     assert at_retention(points, 0.85) == pytest.approx(0.7)
     assert at_retention(points, 0.5) == 0.8 and at_retention(points, 1.0) == 0.2
+    assert at_retention(points, 1.1) == 0.2, "nothing retains so much"
+
+
+def test_at_retention_is_the_best_where_more_learning_rate_only_harms():
+    points = [(1.0, 0.2), (0.9, 0.6), (0.8, 0.4)]
+    assert at_retention(points, 0.85) == at_retention(points, 0.7) == 0.6
 
 
 def test_equal_retention_is_against_vanilla_at_any_rate():

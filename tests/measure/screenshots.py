@@ -12,6 +12,7 @@ from .served import PATIENCE, READY, ROOT, chromium, served
 
 EXAMPLE = ROOT / "assets" / "examples" / "capitals-of-europe.txt"
 MOST = 400_000  # bytes a picture may have
+LONG = 600  # seconds a run may take, however busy the machine is
 
 
 def wash(page) -> None:
@@ -29,7 +30,8 @@ def learn(page) -> None:
     boxes.get_by_label("a mixture of all", exact=True).uncheck()
     boxes.get_by_label("employer", exact=True).check()
     page.click("#learn-run")
-    page.wait_for_function("/^Done in/.test(document.querySelector('#learn-status')?.innerText)")
+    done = "/^Done in/.test(document.querySelector('#learn-status')?.innerText)"
+    page.wait_for_function(done, timeout=1000 * LONG)
     page.wait_for_selector("#frontier-plot .js-plotly-plot")
     page.locator("#strip [role=slider]").press("End")
 

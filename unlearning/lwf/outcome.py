@@ -148,7 +148,7 @@ def line(done: Sequence[dict]) -> list[dict]:
 
 
 def equal_retention(done: Sequence[dict]) -> dict:
-    """LWF's learning accuracy less vanilla's where vanilla, at whatever learning rate, retains as much."""
+    """LWF's learning accuracy less vanilla's best where that, at whatever rate, retains at least as much."""
     gains = []
     for d in done:
         points = [(p["retained"], p["learning"]) for p in d["frontier"] if p["arm"] == VANILLA]
@@ -158,14 +158,11 @@ def equal_retention(done: Sequence[dict]) -> dict:
 
 
 def at_retention(points: Sequence[tuple[float, float]], retained: float) -> float:
-    """The best learning accuracy on the line through (retained, learning) points, in the order of their
-    learning rates, at so much retained; beyond the line's ends, that of the end.
+    """The best learning accuracy, on the line through (retained, learning) points in the order of their
+    learning rates, where at least so much is retained; where nothing is, that of what retains most.
     """
-    low, high = min(points), max(points)
-    if retained <= low[0] or retained >= high[0]:
-        return (low if retained <= low[0] else high)[1]
-    found = []
+    found = [a for r, a in points if r >= retained]
     for (r0, a0), (r1, a1) in zip(points, points[1:]):
-        if min(r0, r1) <= retained <= max(r0, r1):
-            found.append(max(a0, a1) if r0 == r1 else a0 + (a1 - a0) * (retained - r0) / (r1 - r0))
-    return max(found)
+        if min(r0, r1) < retained < max(r0, r1):
+            found.append(a0 + (a1 - a0) * (retained - r0) / (r1 - r0))
+    return max(found, default=max(points)[1])
