@@ -283,6 +283,37 @@ def test_what_gradio_offers_and_this_page_does_not_use_is_shut(ask, path):
     assert ask(f"{API}/queue/join", JOIN, method="PUT")[0] == 404
 
 
+# arguments of public functions
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({}, b"No value provided for required argument: text"),
+        ({"text": "a|b|c", "txt": "x"}, b"`txt` is not a valid key-word argument"),
+    ],
+)
+def test_named_arguments_that_do_not_fit_are_named(ask, given, said):
+    status, _, text = ask(f"{API}/call/v2/preview", json.dumps(given))
+    assert status == 422 and said in text and b"Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    "name, data, said",
+    [
+        ("preview", [5, ""], "text must be text."),
+        ("preview", ["a | b | c", None], "model must be text."),
+        ("ask", [["x"], "", ""], "prompt must be text."),
+        ("wash", ["a | b | c", "facts", "law", "x", "1", 0, "", "", "", ""], "strength must be a number."),
+        ("wash", ["a | b | c", "facts", "law", "x", 1, True, "", "", "", ""], "seed must be a number."),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_named(ask, name, data, said):
+    id = json.loads(ask(f"{API}/call/{name}", {"data": data})[2])["event_id"]
+    told = ask(f"{API}/call/{name}/{id}")[2].decode()
+    assert told.startswith("event: error") and said in told
+
+
 # files of the wrong kind
 
 

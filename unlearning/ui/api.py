@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from types import UnionType
 
 import gradio as gr
 
@@ -26,6 +27,7 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
 
     def preview(text: str, model: str = "") -> list[dict]:
         """Read facts: rows with subject, relation, object, how, known; and rows with a problem."""
+        expect(str, text=text, model=model)
         return listed(asked(understood(text, model), shared.lm(model or shared.names[0])))
 
     async def wash(
@@ -44,6 +46,9 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
 
         `on`: the run of an earlier wash, done with `model` too, that this one is done on top of.
         """
+        expect(str, text=text, scope=scope, method=method, target=target, model=model)
+        expect(str, position=position, layers=layers, on=on)
+        expect(int | float, strength=strength, seed=seed)
         preview = await asyncio.to_thread(understood, text, model)
         try:
             choices = chosen(scope, method, target, seed, position, layers, strength)
@@ -65,6 +70,7 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
 
     def ask(prompt: str, run: str = "", model: str = "") -> dict:
         """What the base model says after a prompt, and what it says with the wash of a run on."""
+        expect(str, prompt=prompt, run=run, model=model)
         known(model)
         before, after = both(shared, prompt, model or shared.names[0], run)
         return {"before": before, "after": after}
@@ -88,6 +94,13 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
 
 def refusal(why: object) -> gr.Error:
     return gr.Error(str(why), print_exception=False)
+
+
+def expect(kind: type | UnionType, **given: object) -> None:
+    """Raise `gr.Error` naming the first argument that is not of the kind, which is text or a number."""
+    for name, value in given.items():
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise refusal(words.WRONG_KIND.format(name=name, kind="text" if kind is str else "a number"))
 
 
 def listed(preview: Preview) -> list[dict]:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import traceback
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -141,3 +142,10 @@ async def no_such_event(request: Request, error: Exception) -> PlainTextResponse
     """The answer where gradio has looked up an event that does not exist."""
     logger.warning("no such event at %s", request.url.path, exc_info=error)
     return PlainTextResponse(f"{words.NO_DOOR}\n", 404)
+
+
+async def wrong_arguments(request: Request, error: Exception) -> PlainTextResponse:
+    """The answer where gradio finds that named arguments do not fit. Any other TypeError is raised again."""
+    if traceback.extract_tb(error.__traceback__)[-1].name != "construct_args":
+        raise error
+    return PlainTextResponse(f"{str(error).partition('. Please click')[0]}.\n", 422)

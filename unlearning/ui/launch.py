@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from . import api
-from .guard import Guard, local, no_such_event
+from .guard import Guard, local, no_such_event, wrong_arguments
 from .learn.style import CSS as LEARN_CSS
 from .page import threads
 from .sessions import Sessions
@@ -66,7 +66,11 @@ def launch(
         app_kwargs={
             "lifespan": guarded,
             "middleware": [Middleware(CompressedPage)],
-            "exception_handlers": {KeyError: no_such_event, FnIndexInferError: no_such_event},
+            "exception_handlers": {
+                KeyError: no_such_event,
+                FnIndexInferError: no_such_event,
+                TypeError: wrong_arguments,
+            },
         },
         **options,
     )

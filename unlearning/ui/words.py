@@ -112,6 +112,7 @@ OTHER_NAME = (
 )
 OTHER_PAGE = "Another page may not ask this one for anything."
 NO_DOOR = "There is nothing to ask for here."
+WRONG_KIND = "{name} must be {kind}."
 TOO_LARGE = "That is more than may be sent at once."
 
 # 3 What happened
