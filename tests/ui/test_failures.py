@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import gradio as gr
 import pytest
 import torch
 from ui_help import FACTS, until, weights
@@ -14,7 +15,9 @@ from unlearning.law import wash as washing
 from unlearning.runs import wash as job
 from unlearning.runs.log import ENDED
 from unlearning.runs.memory import GIB, Use
+from unlearning.ui.ask import both
 from unlearning.ui.follow import look
+from unlearning.ui.room import with_room
 from unlearning.ui.wash import chosen
 
 STEPS = [  # where, which function, at which of its calls: are weights edited then?
@@ -154,6 +157,30 @@ def test_when_memory_runs_out_it_is_given_back_and_the_person_told_what_fits(
         "3.0 GiB are free. What should fit: 1 fact at once, or a smaller model."
     )
     assert seen[0] is False and looks == [1]  # nothing held when it was emptied, and measured only then
+
+
+def test_when_memory_runs_out_while_both_models_are_asked_the_washed_one_goes_and_the_person_is_told(
+    shared, usual, monkeypatch, shortage
+):
+    short, seen = shortage
+    lm, id = shared.lm(shared.names[0]), begin(shared)
+    assert ended(shared, id).state == "done"
+    said = []
+
+    def greedy(*args):
+        said.append(weights(lm) != usual[0])
+        return ["something"] if len(said) == 1 else short()
+
+    monkeypatch.setattr("unlearning.models.text.greedy", greedy)
+    gc.disable()
+    try:
+        with pytest.raises(gr.Error, match="What may fit: fewer facts"):
+            with_room(both)(shared, "The capital of France is", shared.names[0], id)
+    finally:
+        gc.enable()
+    assert said == [False, True] and seen[0] is False and weights(lm) == usual[0]
+    with pytest.raises(RuntimeError, match="no such thing"):  # anything else is no shortage
+        with_room(lambda: fail(RuntimeError("no such thing")))()
 
 
 def test_where_nothing_can_be_measured_half_as_many_are_advised(shared, at):

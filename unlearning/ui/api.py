@@ -12,6 +12,7 @@ from . import words
 from .ask import both
 from .follow import View, follow
 from .preview import Preview, asked
+from .room import with_room
 from .state import NoModel, Shared
 from .tradeoff import GONE, washes_on
 from .wash import begin, chosen
@@ -25,6 +26,7 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
     `on_model` and `following`: options of the events that run the model, and of those that follow a run.
     """
 
+    @with_room
     def preview(text: str, model: str = "") -> list[dict]:
         """Read facts: rows with subject, relation, object, how, known; and rows with a problem."""
         expect(str, text=text, model=model)
@@ -68,6 +70,7 @@ def add(shared: Shared, on_model: dict, following: dict) -> None:
         finally:
             shared.runner.stop(id)
 
+    @with_room
     def ask(prompt: str, run: str = "", model: str = "") -> dict:
         """What the base model says after a prompt, and what it says with the wash of a run on."""
         expect(str, prompt=prompt, run=run, model=model)

@@ -9,6 +9,7 @@ from ..models.delta import BadDelta
 from ..runs.job import UnknownRun
 from . import words
 from .preview import MARGIN, positions
+from .room import with_room
 from .state import Shared
 from .tradeoff import off
 
@@ -100,6 +101,7 @@ def wire(
 ) -> None:
     """The button and Enter ask; what stands in the box is asked again after each event in `moved`."""
 
+    @with_room
     def answer(prompt: str, name: str, id: str, much: float | None, on: list[str]):
         return both(shared, prompt, name, id, much, off(shared, id, on)) if prompt.strip() else ("", "")
 

@@ -10,6 +10,7 @@ from ..facts.rewrite import in_fields, parts, remove, rewrite, row_at
 from ..facts.triples import Unclear
 from . import words
 from .preview import Preview, asked, triple
+from .room import with_room
 from .state import Shared
 from .tables import SHOWN
 from .wash import line
@@ -132,12 +133,14 @@ def wire(
         except (Unclear, UnreadableFile) as error:
             return box, None, words.NOT_CORRECTED.format(text=error)
 
+    @with_room
     def rewritten(box: str, name: str, number: int | None, said: str, *fields: str) -> dict:
         new, preview, fault = changed(box, name, number, said, lambda: rewrite(box, number, *fields))
         if fault:
             return {correct.note: line(fault)}
         return {text: new} | show(preview, new, name) | {correct.note: line(now(preview, number))}
 
+    @with_room
     def removed(box: str, name: str, number: int | None, said: str) -> dict:
         new, preview, fault = changed(box, name, number, said, lambda: remove(box, number))
         if fault:

@@ -8,6 +8,7 @@ from ..facts.fact import Fact
 from ..runs.job import UnknownRun
 from . import words
 from .preview import Preview
+from .room import with_room
 from .state import Shared
 from .wash import WashSection, chosen, line
 
@@ -83,6 +84,7 @@ def wire(
             said = str(error)
         return line(said) if said else ""
 
+    @with_room
     def measured(asked: Asked | None, *rest) -> str:
         if asked is not None:
             shared.costs.measure(shared.lm(asked.model), asked.facts)

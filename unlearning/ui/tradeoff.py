@@ -17,6 +17,7 @@ from . import words
 from .follow import look
 from .happened import HappenedSection
 from .plots import point_at, trade_off
+from .room import with_room
 from .state import NoModel, Shared
 from .text import safe
 
@@ -224,6 +225,7 @@ def wire(
         moved = part.move(record, nearest(strength, record["config"]["strength"]))
         return moved | ({part.line: words.NOT_MEASURED_WITHOUT} if off(shared, id, on) else {})
 
+    @with_room
     def pack(strength: float | None, id: str, on: list[str]) -> dict:
         try:
             return happened.packed(packed(shared, id, measured(shared, id, strength), off(shared, id, on)))
@@ -238,6 +240,7 @@ def wire(
         except GONE:
             return 0.0
 
+    @with_room
     def again(strength: float | None, id: str, on: list[str]) -> dict:
         try:
             made, taken_back = measured(shared, id, None), off(shared, id, on)

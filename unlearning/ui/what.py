@@ -9,6 +9,7 @@ from ..facts.examples import examples
 from ..facts.read import UnreadableFile, read_file
 from . import correct, cost, words
 from .preview import Preview, asked
+from .room import with_room
 from .state import Shared
 from .tables import table
 from .text import safe
@@ -75,6 +76,7 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.St
     def show(found: Preview, text: str, name: str) -> dict:
         return what.show(found) | {was_asked: cost.asked(name, text, found)}
 
+    @with_room
     def preview(text: str, name: str) -> dict:
         try:
             found = asked(shared.read(text, name), shared.lm(name))

@@ -10,6 +10,7 @@ from ..models.delta import BadDelta
 from . import words
 from .follow import View, look
 from .plots import bars
+from .room import with_room
 from .state import Shared
 from .tables import table
 from .tradeoff import GONE, measured, off
@@ -98,6 +99,7 @@ def wire(
 ) -> None:
     """A fact is chosen, or the wash becomes another."""
 
+    @with_room
     def chosen(prompt: str | None, id: str, much: float | None, on: list[str]) -> str:
         if not prompt:
             return ""

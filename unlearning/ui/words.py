@@ -113,6 +113,8 @@ OTHER_NAME = (
 OTHER_PAGE = "Another page may not ask this one for anything."
 NO_DOOR = "There is nothing to ask for here."
 WRONG_KIND = "{name} must be {kind}."
+NO_ROOM_TITLE = "Not enough memory"
+NO_ROOM = "There was not enough memory. What may fit: fewer facts at once, shorter texts, or a smaller model."
 TOO_LARGE = "That is more than may be sent at once."
 
 # 3 What happened

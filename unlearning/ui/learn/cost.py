@@ -4,6 +4,8 @@ import logging
 from collections import OrderedDict
 from threading import Lock
 
+from ...runs.memory import is_shortage
+from ..room import with_room
 from ..state import NoModel, Shared
 from ..text import safe
 from . import words
@@ -23,6 +25,7 @@ def sizes(shared: Shared):
     return shared.learn_sizes or Sizes()
 
 
+@with_room
 def line(shared: Shared, *chosen) -> str:
     """A sentence with steps, seconds and memory; or what keeps the run from being begun."""
     from ...lwf.forecast import forecast
@@ -35,7 +38,11 @@ def line(shared: Shared, *chosen) -> str:
         )
     except (NotReady, NoModel) as error:
         return safe(str(error))
-    except Exception:  # a model that cannot be trained: the run would say so, too, and the log says why
+    except (
+        Exception
+    ) as error:  # a model that cannot be trained: the run would say so, too, and the log says why
+        if is_shortage(error):
+            raise
         logger.exception("the cost of a run could not be measured")
         return ""
     said = words.COST if alone else words.COST_BUSY
