@@ -66,6 +66,13 @@ def test_axe_finds_a_fault_where_there_is_one(visitor):
     assert {"color-contrast", "label"} <= found
 
 
+def test_folds_say_whether_they_are_open_and_groups_what_they_are_about(visitor):
+    fold = visitor.page.get_by_role("button", name=words.ADVANCED, expanded=False)
+    fold.click()
+    visitor.expect(visitor.page.get_by_role("button", name=words.ADVANCED, expanded=True)).to_be_visible()
+    visitor.expect(visitor.page.get_by_role("group", name=words.SCOPE, exact=True)).to_be_visible()
+
+
 FOCUSED = """() => {
   const e = document.activeElement, s = getComputedStyle(e), box = e.getBoundingClientRect();
   const seen = box.width > 0 && box.bottom > 0 && box.top < innerHeight;

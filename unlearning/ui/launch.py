@@ -15,7 +15,7 @@ from .learn.style import CSS as LEARN_CSS
 from .page import threads
 from .sessions import Sessions
 from .state import Shared
-from .theme import CSS, theme
+from .theme import CSS, JS, theme
 
 
 class CompressedPage(GZipMiddleware):
@@ -52,6 +52,7 @@ def launch(
         server_port=port,
         theme=theme(),
         css=CSS + LEARN_CSS,
+        js=JS,
         run_history=False,
         allowed_paths=[str(shared.runner.root.resolve())],
         max_file_size=shared.limits[1],

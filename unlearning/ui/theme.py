@@ -82,6 +82,21 @@ footer .divider:last-child { display: none; }
 }
 """
 
+# What gradio leaves out for screen readers: is a fold open, and what a group of choices is about.
+JS = """() => {
+  const tell = () => {
+    for (const fold of document.querySelectorAll("button.label-wrap"))
+      fold.setAttribute("aria-expanded", fold.classList.contains("open"));
+    for (const group of document.querySelectorAll("fieldset:not([aria-label])")) {
+      const name = group.querySelector("[data-testid=block-info]");
+      if (name) group.setAttribute("aria-label", name.textContent.trim());
+    }
+  };
+  const changes = {subtree: true, childList: true, attributes: true, attributeFilter: ["class"]};
+  new MutationObserver(tell).observe(document.querySelector(".gradio-container"), changes);
+  tell();
+}"""
+
 
 def theme() -> gr.themes.Base:
     """Slate and one blue-green, dark enough to be read (WCAG AA) in light and dark."""
