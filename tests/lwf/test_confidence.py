@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from transformers import PretrainedConfig
 
 from unlearning.lwf.batches import AnswerLoss, Tokens, batch
 from unlearning.lwf.confidence import Confidence, confidences, task_gradient
@@ -69,6 +70,7 @@ class TwoNumbers(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.config = PretrainedConfig()
         self.w = nn.Linear(1, 2, bias=False)
         nn.init.zeros_(self.w.weight)
         self.dtype = torch.float32

@@ -126,3 +126,23 @@ def test_padding():
     assert left.positions[1, 2] == 0 and left.positions[0].tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="side"):
         pad([[1]], "middle", "cpu")
+
+
+def test_an_answer_is_what_follows_a_prompt_whatever_the_tokenizer_puts_before_a_text():
+    """Of the Llama 2 kind: a beginning of text, and a space before every text of its own."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {"<s>": 0, "<unk>": 1, "▁": 2, "x": 3, "▁x": 4, "▁Paris": 5, "▁is": 6, "P": 7}
+    core = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>", continuing_subword_prefix=""))
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    core.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 0)])
+    core.decoder = decoders.Metaspace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="<s>")
+    assert tokenizer(" Paris", add_special_tokens=False)["input_ids"] == [2, 5]
+    assert answer_ids(tokenizer, ["Paris", " Paris "]) == [[5], [5]]
+    assert prompt_ids(tokenizer, ["x is"]) == [[0, 4, 6]]
+    assert (
+        prompt_ids(tokenizer, ["x is"])[0] + answer_ids(tokenizer, ["Paris"])[0]
+        == prompt_ids(tokenizer, ["x is Paris"])[0]
+    )

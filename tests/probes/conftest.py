@@ -34,7 +34,7 @@ def said_gpt2(tiny_gpt2):
 @pytest.fixture
 def said(tiny, request):
     """`said_facts` of the model that `tiny` stands for."""
-    return request.getfixturevalue("said_" + tiny.adapter.family)
+    return request.getfixturevalue("said_" + tiny.model.config.model_type)
 
 
 @pytest.fixture(scope="session")

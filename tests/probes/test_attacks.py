@@ -95,7 +95,7 @@ def test_quantised_weights_are_on_the_grid_and_come_back(tiny, bits):
     ]
     assert changed == {f"{n}.weight" for n in linear}
     for k in changed:
-        columns = tiny.adapter.family == "gpt2"  # Conv1D: an output channel is a column
+        columns = tiny.adapter.transposed  # Conv1D: an output channel is a column
         w, q = (before[k].T, inside[k].T) if columns else (before[k], inside[k])
         assert torch.equal(q, round_to_nearest(w, bits))
 

@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from unlearning.facts.completed import told
 from unlearning.facts.read import read_text
@@ -24,7 +24,7 @@ WORLD = world()
 class Parrot(torch.nn.Module):
     """Says after each token what `after` says, whatever came before: a model that can be read off."""
 
-    config = SimpleNamespace(max_position_embeddings=80)
+    config = PretrainedConfig(max_position_embeddings=80)
     device = "cpu"
 
     def __init__(self, after: dict[int, int], vocabulary: int):

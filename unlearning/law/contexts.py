@@ -121,7 +121,7 @@ def _at_lookup(lm: LM, contexts: Contexts, watch, layers, chunk) -> dict[int, Te
             lm.model.base_model(**rows.kwargs(), use_cache=False)
         b = torch.arange(len(part), device=lm.device)
         for i in layers:
-            x = seen[i][b, lookup[part]].double()  # (rows, f or d)
+            x = seen[i].reshape(*rows.ids.shape, -1)[b, lookup[part]].double()  # (rows, f or d)
             if i not in sums:
                 sums[i] = torch.zeros(contexts.n, x.shape[1], dtype=torch.float64, device=lm.device)
             sums[i].index_add_(0, group[part], x)

@@ -33,7 +33,7 @@ def second_moments(
             lm.model.base_model(**rows.kwargs(), use_cache=False)
         real = rows.mask.bool()
         for i in layers:
-            k = seen[i][real].float()
+            k = seen[i].reshape(*rows.ids.shape, -1)[real].float()
             product = (k.T @ k).double()
             sums[i] = sums[i] + product if i in sums else product
     return {i: s / total for i, s in sums.items()}

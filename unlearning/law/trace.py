@@ -20,6 +20,7 @@ import torch
 
 from ..events import Progress
 from ..facts.fact import Fact, fill
+from ..models.adapters import unembed
 from ..models.hooks import changed, outputs_of
 from ..models.loading import LM
 from ..models.text import answer_ids, pad
@@ -130,19 +131,20 @@ def _trace_some(lm: LM, pairs, n_layers: int) -> tuple[torch.Tensor, torch.Tenso
             def patch(h, new=new, p=p):
                 return h.index_put((b, base.at[p]), new)
 
-            def zero(h, p=p):
-                return h.index_put((b, base.at[p]), torch.zeros_like(h[:, 0]))
+            def zero(h, p=p):  # some models put all rows of a batch in one before their MLP
+                rows = h.reshape(len(pairs), -1, h.shape[-1])
+                return rows.index_put((b, base.at[p]), torch.zeros_like(rows[:, 0])).reshape(h.shape)
 
             with changed(layers[i], patch):
                 moved[p, i] = (_next(lm, base, b) == goal).sum().item()
-            with changed(lm.adapter.mlp_module(lm.model, i), zero):
+            with changed(lm.adapter.down_module(lm.model, i), zero):
                 left[p, i] = (_next(lm, base, b) == first).sum().item()
     return moved, left
 
 
 def _next(lm: LM, rows: _Rows, b: torch.Tensor) -> torch.Tensor:
     h = lm.model.base_model(**rows.kwargs, use_cache=False).last_hidden_state
-    return lm.model.get_output_embeddings()(h[b, rows.last]).argmax(-1)
+    return unembed(lm.model, h[b, rows.last]).argmax(-1)
 
 
 def _subject_first(fact: Fact) -> str:

@@ -7,6 +7,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
+from ..models.adapters import unembed
 from ..models.text import answer_ids, pad, prompt_ids
 
 
@@ -74,7 +75,7 @@ class AnswerLoss(nn.Module):
         out = self.model.base_model(input_ids=ids, attention_mask=unseen[None, None], use_cache=False)
         h = out.last_hidden_state  # (B, T, d)
         h = h.gather(1, at[..., None].expand(-1, -1, h.shape[-1]))  # (B, A, d)
-        logp = self.model.get_output_embeddings()(h).float().log_softmax(-1)  # (B, A, V)
+        logp = unembed(self.model, h).float().log_softmax(-1)  # (B, A, V)
         if kind == "nll":
             loss = -logp.gather(-1, token[..., None])[..., 0]
         else:

@@ -34,8 +34,8 @@ def subset(lm: LM, model, settings: Settings) -> list[str]:
     names = [n for n, _ in model.named_parameters()]
     n = lm.adapter.n_layers(lm.model)
     if settings.subset == "mlp":
-        mlps = [f"{lm.adapter.layer.format(i)}.{lm.adapter.down.split('.')[0]}." for i in range(n)]
-        return [x for x in names if x.startswith(tuple(mlps))]
+        mlps = tuple(name for i in range(n) for name in lm.adapter.mlp_names(i))
+        return [x for x in names if x.startswith(mlps)]
     if settings.subset == "last":
         if settings.last > n:
             raise ValueError(f"{lm.name} has {n} layers, so the last {settings.last} cannot be trained")

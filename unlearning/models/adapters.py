@@ -4,23 +4,40 @@
 whatever way the module stores it (GPT-2's `Conv1D` stores its transpose).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 
+import torch
 from torch import Tensor, nn
+
+WIDE = 2048  # positions of a model that sets itself no limit (ALiBi)
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """Module paths inside a `...ForCausalLM`, relative to it; `{}` stands for the layer number."""
+    """Module paths inside a `...ForCausalLM`, relative to it; `{}` stands for the layer number.
+
+    layer       a decoder layer
+    attention   its attention, inside it
+    mlp         what belongs to its MLP, inside it: one module, or the projections themselves
+    down        the MLP's down-projection, inside the layer
+    final       what stands between the last layer and the unembedding; paths that hold None are left out
+    whole       is the MLP one module, of one input, that can be run by itself?
+    transposed  is the down-projection's weight stored as (f, d)?
+    after       a norm, inside the layer, that the MLP's output goes through before it is added (Gemma 2)
+    """
 
     family: str
     layer: str
     attention: str
     down: str
-    final_norm: str
+    final: tuple[str, ...]
+    mlp: tuple[str, ...] = ("mlp",)
     unembedding: str = "lm_head"
+    whole: bool = True
     transposed: bool = False
+    after: str = ""
 
     def n_layers(self, model) -> int:
         return len(_get(model, self.layer.rsplit(".{}", 1)[0]))
@@ -32,7 +49,12 @@ class Adapter:
         return _get(model, f"{self.layer.format(i)}.{self.attention}")
 
     def mlp_module(self, model, i: int) -> nn.Module:
-        return _get(model, f"{self.layer.format(i)}.{self.down.split('.')[0]}")
+        """Where the MLP begins: its one module, or the first of its projections."""
+        return _get(model, f"{self.layer.format(i)}.{self.mlp[0]}")
+
+    def mlp_names(self, i: int) -> tuple[str, ...]:
+        """What the names of the MLP's parameters in layer i begin with."""
+        return tuple(f"{self.layer.format(i)}.{part}." for part in self.mlp)
 
     def down_module(self, model, i: int) -> nn.Module:
         """The projection whose input is the key k (f) and whose weight is edited."""
@@ -53,24 +75,162 @@ class Adapter:
 
     def logits(self, model, h: Tensor) -> Tensor:
         """Residual stream after the last layer (..., d) to logits (..., V)."""
-        return _get(model, self.unembedding)(_get(model, self.final_norm)(h))
+        for path in self.final:
+            module = _get(model, path)
+            h = h if module is None else module(h)
+        return unembed(model, h)
 
 
-GPT2 = Adapter("gpt2", "transformer.h.{}", "attn", "mlp.c_proj", "transformer.ln_f", transposed=True)
-LLAMA = Adapter("llama", "model.layers.{}", "self_attn", "mlp.down_proj", "model.norm")
-ADAPTERS = {"gpt2": GPT2, "llama": LLAMA, "mistral": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA}
+def unembed(model, h: Tensor) -> Tensor:
+    """Final hidden states of the base model (..., d) to logits (..., V), capped where the model caps them."""
+    logits = model.get_output_embeddings()(h)
+    cap = model.config.to_dict().get("final_logit_softcapping")  # Gemma 2, arXiv 2408.00118 section 2
+    return cap * torch.tanh(logits / cap) if cap else logits
+
+
+def positions(config) -> int:
+    """How many tokens a model of this config can look at; `WIDE` where it sets itself no limit."""
+    return config.to_dict().get("max_position_embeddings") or config.to_dict().get("n_positions") or WIDE
+
+
+_H, _LAYERS = "transformer.h.{}", "model.layers.{}"
+GPT2 = Adapter("GPT-2", _H, "attn", "mlp.c_proj", ("transformer.ln_f",), transposed=True)
+GPT_NEO = Adapter("GPT-Neo", _H, "attn", "mlp.c_proj", ("transformer.ln_f",))
+GPTJ = Adapter("GPT-J", _H, "attn", "mlp.fc_out", ("transformer.ln_f",))
+GPT_NEOX = Adapter(
+    "GPT-NeoX", "gpt_neox.layers.{}", "attention", "mlp.dense_4h_to_h", ("gpt_neox.final_layer_norm",)
+)
+LLAMA = Adapter("Llama", _LAYERS, "self_attn", "mlp.down_proj", ("model.norm",))
+GEMMA2 = Adapter(
+    "Gemma 2 and 3",
+    _LAYERS,
+    "self_attn",
+    "mlp.down_proj",
+    ("model.norm",),
+    after="post_feedforward_layernorm",
+)
+PHI = Adapter("Phi", _LAYERS, "self_attn", "mlp.fc2", ("model.final_layernorm",))
+OPT = Adapter(
+    "OPT",
+    "model.decoder.layers.{}",
+    "self_attn",
+    "fc2",
+    ("model.decoder.final_layer_norm", "model.decoder.project_out"),
+    mlp=("fc1", "fc2"),
+    whole=False,
+)
+BLOOM = Adapter("Bloom", _H, "self_attention", "mlp.dense_4h_to_h", ("transformer.ln_f",), whole=False)
+ADAPTERS = {
+    "gpt2": GPT2,
+    "gpt_neo": GPT_NEO,
+    "gptj": GPTJ,
+    "gpt_neox": GPT_NEOX,
+    "llama": LLAMA,
+    "mistral": LLAMA,
+    "qwen2": LLAMA,
+    "qwen3": LLAMA,
+    "smollm3": LLAMA,
+    "phi3": LLAMA,
+    "gemma": LLAMA,
+    "gemma2": GEMMA2,
+    "gemma3_text": GEMMA2,
+    "phi": PHI,
+    "opt": OPT,
+    "bloom": BLOOM,
+}
 
 
 class UnknownArchitecture(ValueError):
-    """No adapter for this model type."""
+    """No adapter for this model, and none that its modules show without doubt."""
 
 
 def adapter_for(model) -> Adapter:
-    """The adapter of a loaded model. Raises `UnknownArchitecture` with the model type and the known ones."""
+    """The adapter of a loaded model: its family's, else the one that its modules show.
+
+    Raises `UnknownArchitecture` naming what was not found.
+    """
     kind = model.config.model_type
-    if kind not in ADAPTERS:
-        raise UnknownArchitecture(f"no adapter for model type {kind!r}; known: {', '.join(sorted(ADAPTERS))}")
-    return ADAPTERS[kind]
+    return ADAPTERS[kind] if kind in ADAPTERS else detect(model)
+
+
+def detect(model) -> Adapter:
+    """An adapter read off the module tree, where that leaves no choice, and tried on a few tokens.
+
+    Raises `UnknownArchitecture` naming what was not found, or was found more than once.
+    """
+    kind, d = model.config.model_type, model.config.hidden_size
+
+    def only(what: str, found: list[str]) -> str:
+        if len(found) != 1:
+            some = f" ({', '.join(found[:4])})" if found else ""
+            raise UnknownArchitecture(
+                f"no adapter for model type {kind!r}, and its modules do not tell: "
+                f"{len(found) or 'no'} {what}{some}. Known types: {', '.join(sorted(ADAPTERS))}"
+            )
+        return found[0]
+
+    stacks = [name for name, m in model.named_modules() if _is_stack(m)]
+    stack = only("list of equal decoder layers", stacks)
+    layer = _get(model, stack)[0]
+    down = only(f"projection down to {d} in an MLP", [n for n, wide in _projections(layer, d) if wide])
+    attention = only("attention in a layer", _attentions(layer))
+    parent = stack.rpartition(".")[0]
+    norms = [n for n, m in _get(model, parent).named_children() if "norm" in n.lower() or n == "ln_f"]
+    final = only("norm after the layers", [n for n in norms if "emb" not in n])
+    found = Adapter(
+        f"{kind}, detected",
+        f"{stack}.{{}}",
+        attention,
+        down,
+        (f"{parent}.{final}",),
+        mlp=(down.rpartition(".")[0] or down,),
+        unembedding=only(
+            "unembedding", [n for n, m in model.named_modules() if m is model.get_output_embeddings()]
+        ),
+        transposed=not isinstance(_get(layer, down), nn.Linear),
+    )
+    _check(model, found)
+    return found
+
+
+def _is_stack(module: nn.Module) -> bool:
+    """Is this a list of layers of one kind that attend?"""
+    if not isinstance(module, nn.ModuleList) or not len(module):
+        return False
+    return len({type(m) for m in module}) == 1 and bool(_attentions(module[0]))
+
+
+def _attentions(layer: nn.Module) -> list[str]:
+    return [n for n, m in layer.named_children() if "att" in n.lower() and any(m.children())]
+
+
+def _projections(layer: nn.Module, d: int) -> Iterator[tuple[str, bool]]:
+    """Linear maps of a layer outside its attention, and whether they lead from another width to d."""
+    from transformers.pytorch_utils import Conv1D
+
+    for name, m in layer.named_modules():
+        if "att" in name.lower() or not isinstance(m, nn.Linear | Conv1D):
+            continue
+        rows, columns = m.weight.shape
+        into, out = (columns, rows) if isinstance(m, nn.Linear) else (rows, columns)
+        yield name, out == d and into != d
+
+
+@torch.no_grad()
+def _check(model, adapter: Adapter) -> None:
+    """Does the residual stream after the last layer, through the adapter, give the model's own logits?"""
+    from .hooks import outputs_of
+
+    ids = torch.tensor([[1, 2, 3, 4, 5]], device=model.device)
+    last = adapter.n_layers(model) - 1
+    with outputs_of({0: adapter.layer_module(model, last)}) as seen:
+        logits = model(input_ids=ids).logits
+    mine = adapter.logits(model, seen[0])
+    if mine.shape != logits.shape or not torch.allclose(mine, logits, rtol=1e-2, atol=1e-2):
+        raise UnknownArchitecture(
+            f"no adapter for model type {model.config.model_type!r}: it does more than norm and unembedding "
+            f"after its last layer. Known types: {', '.join(sorted(ADAPTERS))}"
+        )
 
 
 def _get(module: nn.Module, path: str) -> nn.Module:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .adapters import unembed
+
 MAX_NEW = 10  # the paper's answer length in tokens
 CHUNK = 128  # rows a forward pass
 AT_ONCE = 2048  # positions whose logits are held together
@@ -54,8 +56,17 @@ def prompt_ids(tokenizer, texts: Sequence[str]) -> list[list[int]]:
 
 
 def answer_ids(tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of what follows a prompt: a space before it, nothing put at its start."""
-    return tokenizer([" " + t.strip() for t in texts], add_special_tokens=False)["input_ids"] if texts else []
+    """Token ids of what follows a prompt, a space before it: what the text adds to a word before it.
+
+    Not the ids of the text itself: tokenizers of the Llama 2 kind put a space of their own before a text.
+    """
+    if not texts:
+        return []
+    word = len(tokenizer("x", add_special_tokens=False)["input_ids"])
+    return [
+        ids[word:]
+        for ids in tokenizer([f"x {t.strip()}" for t in texts], add_special_tokens=False)["input_ids"]
+    ]
 
 
 def by_length(sequences: Sequence[Sequence[int]], chunk: int) -> Iterator[list[int]]:
@@ -193,7 +204,7 @@ def _read_off(model, h: Tensor, token: Tensor) -> tuple[list[float], list[int]]:
     """log p of the given tokens and the most probable ones, from final hidden states (N, d)."""
     logp, top = [], []
     for states, tokens in zip(h.split(AT_ONCE), token.split(AT_ONCE)):
-        logits = model.get_output_embeddings()(states).float()  # (n, V)
+        logits = unembed(model, states).float()  # (n, V)
         logp += logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         top += logits.argmax(-1).tolist()
     return logp, top

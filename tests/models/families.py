@@ -1,0 +1,99 @@
+"""A small randomly initialised model of every architecture family, saved and loaded as any other."""
+
+import warnings
+
+V = 512
+
+
+def configs() -> dict:
+    """A config by model type: width 32, two layers (OPT with an embedding narrower than the model)."""
+    import transformers as T
+
+    ends = {
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 1,
+        "initializer_range": 0.3,
+        "vocab_size": V,
+    }
+    common = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+    }
+    grouped = common | {"num_key_value_heads": 2, "head_dim": 8}
+    old = {"n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 4}
+    neo = {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "max_position_embeddings": 256}
+    made = {
+        "gpt2": T.GPT2Config(**old, **ends),
+        "gptj": T.GPTJConfig(**old, rotary_dim=4, **ends),
+        "gpt_neo": T.GPTNeoConfig(**neo, attention_types=[[["global", "local"], 1]], **ends),
+        "gpt_neox": T.GPTNeoXConfig(**common, **ends),
+        "llama": T.LlamaConfig(**grouped, **ends),
+        "mistral": T.MistralConfig(**grouped, **ends),
+        "qwen2": T.Qwen2Config(**common, num_key_value_heads=2, **ends),
+        "qwen3": T.Qwen3Config(**grouped, **ends),
+        "smollm3": T.SmolLM3Config(**common, num_key_value_heads=2, **ends),
+        "phi3": T.Phi3Config(**common, **ends),
+        "gemma": T.GemmaConfig(**grouped, **ends),
+        "gemma2": T.Gemma2Config(**grouped, final_logit_softcapping=5.0, **ends),
+        "gemma3_text": T.Gemma3TextConfig(**grouped, **ends),
+        "phi": T.PhiConfig(**common, **ends),
+        "opt": T.OPTConfig(
+            hidden_size=32,
+            ffn_dim=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=256,
+            word_embed_proj_dim=16,
+            init_std=0.3,
+            **ends,
+        ),
+        "bloom": T.BloomConfig(hidden_size=32, n_layer=2, n_head=4, **ends),
+    }
+    return made
+
+
+def detected() -> dict:
+    """Configs of types that have no adapter of their own."""
+    import transformers as T
+
+    ends = {
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 1,
+        "initializer_range": 0.3,
+        "vocab_size": V,
+    }
+    common = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+    }
+    return {
+        "stablelm": T.StableLmConfig(**common, num_key_value_heads=4, **ends),
+        "starcoder2": T.Starcoder2Config(**common, num_key_value_heads=2, **ends),
+        "falcon": T.FalconConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, **ends),
+    }
+
+
+def saved(config, tokenizer, folder):
+    """The folder, with a model of this config and the tokenizer in it."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():  # biases and norms, too, so that one left out would show
+        for p in model.parameters():
+            p += 0.05 * torch.randn_like(p)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
