@@ -5,6 +5,7 @@ import os
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_IS_E2E_TEST"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["LETHE_TEXT"] = "bundled"  # for models that the tests make, too
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from pathlib import Path  # noqa: E402

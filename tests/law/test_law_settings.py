@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from unlearning.law.settings import PAPER, Settings, settings_for
 from unlearning.law.targets import TargetSettings
 from unlearning.law.trace import Trace, save
+from unlearning.models.adapters import adapter_for
 
 BAD = {
     "lamb": 1.0,
@@ -43,7 +45,7 @@ def test_layers_that_the_model_does_not_have_are_refused(tiny, layers):
 
 
 def test_settings_are_the_found_ones_else_the_papers_else_the_defaults(taught, tmp_path):
-    assert settings_for(taught) == Settings(layers=(1, 2))
+    assert settings_for(taught) == Settings(layers=(1, 2), moment_tokens=10 * 96)
     lm = replace(taught, folder=tmp_path)
     found = {
         "facts": {"lam": 7.0, "layers": [0, 2], "targets": {"steps": 3}},
@@ -54,15 +56,17 @@ def test_settings_are_the_found_ones_else_the_papers_else_the_defaults(taught, t
     assert settings_for(lm) == expected
     assert settings_for(lm, lam=8.0, layers=[1]) == replace(expected, lam=8.0, layers=(1,))
     assert settings_for(lm, "subjects") == Settings(scope="subjects", position="subject", layers=(1, 2))
-    config = SimpleNamespace(model_type="gpt2", num_hidden_layers=48, hidden_size=1600)
-    gpt2_xl = replace(taught, model=SimpleNamespace(config=config))
-    assert settings_for(gpt2_xl) == PAPER["gpt2", 48, 1600]
+    with torch.device("meta"):  # its shape, without its weights
+        model = GPT2LMHeadModel(GPT2Config(n_layer=48, n_embd=1600, n_head=25))
+    gpt2_xl = replace(taught, model=model, adapter=adapter_for(model))
+    assert settings_for(gpt2_xl) == replace(PAPER["gpt2", 48, 1600], moment_tokens=10 * 6400)
 
 
 def test_layers_and_position_that_nobody_names_are_the_traces(taught, tmp_path):
     lm = replace(taught, folder=tmp_path)
     save(lm, Trace(("a",), ((0.0,),), ((0.0,),), 1, 0, "subject", (0, 1), "because"))
-    assert settings_for(lm) == Settings(layers=(0, 1), position="subject")
-    assert settings_for(lm, layers=[2], position="prompt") == Settings(layers=(2,))
+    n = 10 * 96
+    assert settings_for(lm) == Settings(layers=(0, 1), position="subject", moment_tokens=n)
+    assert settings_for(lm, layers=[2], position="prompt") == Settings(layers=(2,), moment_tokens=n)
     (tmp_path / "law.json").write_text(json.dumps({"facts": {"layers": [1]}}))
     assert settings_for(lm) == Settings(layers=(1,), position="subject")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unlearning.law.moments import second_moments
+from unlearning.law.moments import second_moments, until_converged
 from unlearning.models.hooks import inputs_of
 from unlearning.models.text import prompt_ids
 from unlearning.pretrain.corpus import ordinary_text
@@ -54,3 +54,22 @@ def test_it_stops_with_the_text_that_reaches_the_limit(tiny, texts):
         assert close(
             second_moments(tiny, texts, [1], limit)[1], second_moments(tiny, texts[:n], [1], ALL)[1], 1e-6
         )
+
+
+def test_it_ends_where_twice_as_much_text_changes_it_no_more(tiny, texts):
+    """The same texts again and again: the mean ceases to move, and is that of the texts taken up to there."""
+    many = [t for _ in range(60) for t in texts]
+    found = until_converged(tiny, many, [0, 1], ALL, 0.02, chunk=8)
+    lengths = [len(i) for i in prompt_ids(tiny.tokenizer, many)]
+    n = next(n for n in range(len(many)) if sum(lengths[:n]) == found.tokens)
+    assert found.converged and 128 <= found.tokens < sum(lengths)
+    for i, C in second_moments(tiny, many[:n], [0, 1], ALL).items():
+        assert close(found.C[i], C)
+        half = second_moments(tiny, many, [i], found.tokens // 2)[i]
+        assert close(half, found.C[i], 0.1)
+
+
+def test_without_tolerance_all_is_taken(tiny, texts):
+    lengths = [len(i) for i in prompt_ids(tiny.tokenizer, texts)]
+    found = until_converged(tiny, texts, [1], ALL, 0.0)
+    assert (found.tokens, found.converged) == (sum(lengths), False)

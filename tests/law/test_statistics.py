@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from unlearning.facts.world import world
+from unlearning.law import ordinary
 from unlearning.law import statistics as module
 from unlearning.law.contexts import POSITIONS, build, keys
 from unlearning.law.experiment import Sizes, probe_sets
@@ -21,7 +22,7 @@ def fresh(tmp_path, monkeypatch):
     """An empty cache, and a list of what was measured: (function's name)."""
     monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
     measured = []
-    for name in ("second_moments", "keys", "knows"):
+    for name in ("until_converged", "keys", "knows"):
         plain = getattr(module, name)
 
         def counted(*args, name=name, plain=plain):
@@ -56,7 +57,7 @@ def test_measured_once_and_read_back_bit_for_bit(tiny, some_facts, fresh, monkey
         return known, stats.C([0, 1]), stats.C([1]), stats.C_keep([0, 1], "prompt", [])
 
     first = everything()
-    assert sorted(fresh) == ["keys", "knows", "second_moments"]
+    assert sorted(fresh) == ["keys", "knows", "until_converged"]
     again = everything()
     assert len(fresh) == 3
     assert again[0] == first[0]
@@ -89,8 +90,8 @@ def test_other_text_other_facts_or_another_model_are_measured_anew(
 ):
     few = Statistics(tiny_llama, 400).C([0])[0]
     assert not torch.equal(Statistics(tiny_llama, 800).C([0])[0], few)
-    plain = module.ordinary_text
-    monkeypatch.setattr(module, "ordinary_text", lambda n: plain(n)[:1] + plain(n)[:0:-1])
+    plain = ordinary.ordinary_text
+    monkeypatch.setattr(ordinary, "ordinary_text", lambda n: plain(n)[:1] + plain(n)[:0:-1])
     assert not torch.equal(Statistics(tiny_llama, 400).C([0])[0], few)  # same number, same first text
     kept = [f for f in world() if f not in scored([], world())][:6]
     a = with_known(tiny_llama, kept[:3]).C_keep([0], "prompt", [])[0]

@@ -117,6 +117,8 @@ def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
     traced = load_trace(lm)
     chosen = {"layers": traced.layers, "position": traced.position} if traced else {}
     base = PAPER.get(shape, Settings(**{"layers": tuple(range(min(1, n - 1), n))} | chosen))
+    if not found.exists():  # C has rank f at most: ten times as many tokens fill it
+        base = replace(base, moment_tokens=10 * lm.adapter.weight(lm.model, 0).shape[1])
     values = json.loads(found.read_text(encoding="utf-8")).get(scope, {}) if found.exists() else {}
     values |= overrides
     if "layers" in values:

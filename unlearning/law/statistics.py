@@ -24,10 +24,12 @@ from torch import Tensor
 from ..facts.fact import Fact
 from ..facts.world import world
 from ..models.loading import LM
-from ..pretrain.corpus import ordinary_text
 from ..probes.knowledge import ask, knows
 from .contexts import build, keys
-from .moments import second_moments
+from .moments import until_converged
+from .ordinary import BUNDLED, Text, text_for
+
+CONVERGED = 0.02  # by how much twice as many tokens may change C, relative, where it may end early
 
 
 def cache_folder() -> Path:
@@ -53,11 +55,16 @@ class Statistics:
         self.lm, self.tokens = lm, tokens
         self._moments: dict[tuple[str, str, int], Tensor] = {}
         self._numbers: dict[tuple[str, str], list[float]] = {}
+        self._notes: dict[tuple, Tensor] = {}  # what was found beside moments, by kind and layers
 
     @cached_property
-    def texts(self) -> list[str]:
-        """Ordinary text: documents of the bundled corpus, of a pool that training never saw."""
-        return ordinary_text(self.tokens // 10)
+    def text(self) -> Text:
+        """Ordinary text, and where it is from."""
+        return text_for(self.lm, self.tokens, self._folder() / f"own-{self.tokens}.json")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.text.texts
 
     @cached_property
     def known(self) -> list[Fact]:
@@ -82,11 +89,26 @@ class Statistics:
         return self._numbers[name, what]
 
     def C(self, layers: Sequence[int]) -> dict[int, Tensor]:
-        """E[k kᵀ] (f, f), float64, of each layer."""
-        what = f"{self.tokens} {_digest(self.texts)}"
-        return self._per_layer(
-            "C", what, layers, lambda new: second_moments(self.lm, self.texts, new, self.tokens)
+        """E[k kᵀ] (f, f), float64, of each layer; how it was measured is in `measured` then."""
+        tolerance = 0.0 if self.text.source == BUNDLED else CONVERGED
+        what = f"{self.tokens} {tolerance} {_digest(self.texts)}"
+
+        def measure(new: Sequence[int]) -> dict:
+            found = until_converged(self.lm, self.texts, new, self.tokens, tolerance)
+            return found.C | {
+                "tokens": torch.tensor(found.tokens),
+                "converged": torch.tensor(found.converged),
+            }
+
+        return self._per_layer("C", what, layers, measure)
+
+    def measured(self) -> dict:
+        """Of C: the text's source, over how many tokens (of any layer, the fewest), and if it converged."""
+        tokens, converged = (
+            min((n.item() for (kind, *_), n in self._notes.items() if kind == name), default=0)
+            for name in ("tokens", "converged")
         )
+        return {"source": self.text.source, "tokens": int(tokens), "converged": bool(converged)}
 
     def keep_facts(self, washed: Sequence[Fact]) -> list[Fact]:
         """What the model knows, without what is washed and what is scored."""
@@ -143,6 +165,7 @@ class Statistics:
                 _of_layers(name, new), what, lambda: {str(i): m.float() for i, m in measure(new).items()}
             )
             self._moments |= {(name, what, i): found[str(i)].double().to(self.lm.device) for i in new}
+            self._notes |= {(k, *new): x for k, x in found.items() if not k.isdigit()}
         return {i: self._moments[name, what, i] for i in layers}
 
     def _folder(self) -> Path:
@@ -196,6 +219,13 @@ class AfterWash(Statistics):
         facts = self._base.known
         with self.lm.lock:
             return [f for f, k in zip(facts, knows(self.lm, ask(facts), facts), strict=True) if k]
+
+    @property
+    def text(self) -> Text:
+        return self._base.text
+
+    def measured(self) -> dict:
+        return self._base.measured() if not self._notes else super().measured()
 
     def _protected(self) -> list[Fact]:
         return self._base.keep_facts([])
