@@ -288,7 +288,7 @@ def test_a_wash_leaves_its_five_files(washed, model):
     assert record["config"]["seed"] == 3 and record["config"]["method"] == "law"
     assert record["config"]["model_hash"] == load(str(model), "cpu").hash
     for column in (record["before"], record["after"]):
-        assert {*RATES, "families", "perplexity"} == set(column)
+        assert {*RATES, "neighbours", "portability", "families", "perplexity"} == set(column)
         assert column["washed"]["n"] == 5 and column["retained"]["n"] > 0
     strengths = {m: {p["strength"] for p in record["curve"] if p["method"] == m} for m in ("base", *METHODS)}
     assert strengths["base"] == {0.0}

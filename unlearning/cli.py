@@ -193,6 +193,7 @@ def probe(args) -> int:
 
 def wash(args) -> int:
     """Wash, measure, and write delta.safetensors, run.json, events.jsonl, answers.csv and figures.csv."""
+    from .law.experiment import BROUGHT, RATES
     from .law.settings import settings_for
     from .models.delta import load_delta
     from .runs.log import RunLog
@@ -233,7 +234,7 @@ def wash(args) -> int:
             return FAILED
     record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     before, after = record["before"], record["after"]
-    for name in ("washed", "paraphrased", "same_subject", "retained", "reasoning"):
+    for name in (*RATES, *BROUGHT):
         if after[name]["n"]:
             print(
                 f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 from math import exp
 
-from ..facts.fact import Fact, contains, fill
+from ..facts.fact import Fact, Question, contains, fill
 from ..models.loading import LM
 from ..models.text import CHUNK, MAX_NEW, Scored, greedy, score
 from .opening import LOST, Opening, judge
@@ -35,7 +35,7 @@ def answers(
 
 
 def knows(
-    lm: LM, prompts: Sequence[str], facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left"
+    lm: LM, prompts: Sequence[str], facts: Sequence[Fact | Question], chunk: int = CHUNK, side: str = "left"
 ) -> list[bool]:
     """Is an accepted object in the 10 greedy tokens after each prompt?
 

@@ -156,6 +156,8 @@ MEASURES = {
     "washed": ("the facts to wash", "Asked as they were read. Should fall to 0."),
     "paraphrased": ("the same, in other words", "Phrasings the wash never saw. Should fall too."),
     "same_subject": ("same subjects, other facts", "The subjects' neighbours. Should stay."),
+    "neighbours": ("neighbours in your file", "Other questions that the file says must stay."),
+    "portability": ("what follows from them", "The file's questions whose answers rest on what went."),
     "retained": ("all other facts", "Nothing to do with the wash. Should stay."),
     "reasoning": ("reasoning, all families", "New puzzles, exact answers. Should stay."),
     "perplexity": (
