@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Question:
-    """A whole prompt and the answers that count as right, the first first: what a file asks besides its facts."""
+    """A whole prompt and the answers that count as right: what a file asks besides its facts."""
 
     prompt: str
     objects: tuple[str, ...]

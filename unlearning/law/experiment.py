@@ -11,10 +11,11 @@ from ..events import Done, Event, Figure, Phase, Progress, Warn
 from ..facts.fact import Fact, Question, contains
 from ..models.delta import Delta, applied
 from ..models.loading import LM
-from ..models.text import greedy, score
+from ..models.text import score
 from ..pretrain.corpus import held_out
 from ..probes.fluency import perplexity
 from ..probes.knowledge import ask, knows, paraphrase_shares, probability
+from ..probes.opening import greedy_within
 from ..probes.reasoning import by_family, everything, solves
 from ..probes.stats import rate
 from ..tasks.reasoning import test_set
@@ -143,10 +144,9 @@ def measure(lm: LM, sets: ProbeSets) -> dict:
 
 def answers(lm: LM, facts: Sequence[Fact]) -> list[tuple[str, float]]:
     """Greedy answer and p(object | prompt) of each fact."""
-    said = greedy(lm.model, lm.tokenizer, ask(facts))
-    return list(
-        zip(said, map(probability, score(lm.model, lm.tokenizer, ask(facts), [f.object for f in facts])))
-    )
+    prompts, right = ask(facts), [f.object for f in facts]
+    said = greedy_within(lm, prompts, right)
+    return list(zip(said, map(probability, score(lm.model, lm.tokenizer, prompts, right))))
 
 
 def _told(facts: Sequence[Fact], said: Sequence[tuple[str, float]]) -> list[bool]:
@@ -240,9 +240,9 @@ def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dic
 
 def asked_again(lm: LM, rows: Sequence[dict]) -> list[dict]:
     """The rows of an "answers" figure with what the model, as it is now, says in place of `after`."""
-    prompts = [r["prompt"] for r in rows]
-    said = greedy(lm.model, lm.tokenizer, prompts)
-    p = map(probability, score(lm.model, lm.tokenizer, prompts, [r["object"] for r in rows]))
+    prompts, right = [r["prompt"] for r in rows], [r["object"] for r in rows]
+    said = greedy_within(lm, prompts, right)
+    p = map(probability, score(lm.model, lm.tokenizer, prompts, right))
     return [
         r | {"after": text, "p_after": q, "gone": not contains(text, r["objects"])}
         for r, text, q in zip(rows, said, p, strict=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MAX_NEW = 10  # the paper's answer length in tokens
+MAX_NEW = 10  # the paper's answer length in tokens; a longer answer gets as many more tens as it needs
 CHUNK = 128  # rows a forward pass
 AT_ONCE = 2048  # positions whose logits are held together
 
@@ -70,6 +70,11 @@ def greedy(
 ) -> list[str]:
     """The greedy continuation of each prompt, up to end of text or `max_new` tokens, decoded and stripped."""
     return _continue(model, tokenizer, prompts, max_new, chunk, side, lambda logits, *_: logits.argmax(-1))
+
+
+def window(n: int) -> int:
+    """The greedy tokens in which an answer of n tokens must come: 10, 20, …"""
+    return max(1, -(-n // MAX_NEW)) * MAX_NEW
 
 
 def sample(

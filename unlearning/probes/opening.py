@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..models.loading import LM
-from ..models.text import CHUNK, MAX_NEW, answer_ids, greedy, prompt_ids, score_ids
+from ..models.text import CHUNK, answer_ids, greedy, prompt_ids, score_ids, window
 
 LOST = "\N{REPLACEMENT CHARACTER}"  # stands for bytes that are not yet a character
 
@@ -23,19 +23,37 @@ class Opening:
 
 
 def openings(
-    lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK
+    lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK, new: int | None = None
 ) -> list[Opening | None]:
-    """The answer and one token more, where the greedy continuation of the prompt begins so; else None."""
+    """The answer and one token more, where the greedy continuation of the prompt begins so; else None.
+
+    `new`: tokens that the continuation has; by default the `window` of each answer's length.
+    """
     tokens = answer_ids(lm.tokenizer, answers)
     scored = score_ids(lm.model, prompt_ids(lm.tokenizer, prompts), tokens, chunk)
     out: list[Opening | None] = []
     for ids, s in zip(tokens, scored):
-        if not all(s.best) or not ids or len(ids) > MAX_NEW:
+        most = new or window(len(ids))
+        if not all(s.best) or not ids or len(ids) > most:
             out.append(None)
             continue
-        whole = len(ids) == MAX_NEW or s.then == lm.tokenizer.eos_token_id
+        whole = len(ids) == most or s.then == lm.tokenizer.eos_token_id
         text = lm.tokenizer.decode(ids if whole else [*ids, s.then], skip_special_tokens=True)
         out.append(Opening(text, whole))
+    return out
+
+
+def greedy_within(
+    lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK, side: str = "left"
+) -> list[str]:
+    """`greedy`, each prompt for as many tokens as its right answer may take: `window` of its length."""
+    wide = [window(len(ids)) for ids in answer_ids(lm.tokenizer, answers)]
+    out = [""] * len(wide)
+    for width in sorted(set(wide)):
+        rows = [i for i, w in enumerate(wide) if w == width]
+        texts = greedy(lm.model, lm.tokenizer, [prompts[i] for i in rows], width, chunk, side)
+        for i, text in zip(rows, texts, strict=True):
+            out[i] = text
     return out
 
 
@@ -47,12 +65,20 @@ def judge(
     verdict: Callable[[int, str], bool],
     chunk: int = CHUNK,
     side: str = "left",
+    new: int | None = None,
 ) -> list[bool]:
-    """`verdict(i, greedy text)` of every prompt, generated only where `settled(i, opening)` is None."""
-    found = openings(lm, prompts, answers, chunk)
+    """`verdict(i, greedy text)` of every prompt, generated only where `settled(i, opening)` is None.
+
+    `new`: as in `openings`.
+    """
+    found = openings(lm, prompts, answers, chunk, new)
     out = [None if o is None else settled(i, o) for i, o in enumerate(found)]
     rest = [i for i, v in enumerate(out) if v is None]
-    texts = greedy(lm.model, lm.tokenizer, [prompts[i] for i in rest], MAX_NEW, chunk, side)
+    asked, right = [prompts[i] for i in rest], [answers[i] for i in rest]
+    if new is None:
+        texts = greedy_within(lm, asked, right, chunk, side)
+    else:
+        texts = greedy(lm.model, lm.tokenizer, asked, new, chunk, side)
     for i, text in zip(rest, texts):
         out[i] = verdict(i, text)
     return out
