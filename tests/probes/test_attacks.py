@@ -5,6 +5,7 @@ from transformers.pytorch_utils import Conv1D
 from unlearning.facts.fact import Fact, contains
 from unlearning.facts.world import world
 from unlearning.models.delta import Delta, applied
+from unlearning.models.text import greedy_within
 from unlearning.probes.attacks import (
     AFFIRMATIONS,
     affirmed,
@@ -15,7 +16,6 @@ from unlearning.probes.attacks import (
     round_to_nearest,
 )
 from unlearning.probes.knowledge import knows
-from unlearning.probes.opening import greedy_within
 from unlearning.probes.stats import rate
 
 CAPITALS = ("The capital of {} is",)
@@ -126,7 +126,7 @@ def test_attacked_equals_one_attack_at_a_time(tiny, said, chunk, side):
     assert list(found) == ["none", "sure, after", "sure, before", "few-shot", "int8", "int4"]
 
     def slow(prompts):
-        texts = greedy_within(tiny, prompts, [f.object for f in some])
+        texts = greedy_within(tiny.model, tiny.tokenizer, prompts, [f.object for f in some])
         return [contains(t, f.objects) for t, f in zip(texts, some, strict=True)]
 
     bare = [f.prompt() for f in some]

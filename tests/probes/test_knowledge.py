@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unlearning.facts.fact import Fact, contains
-from unlearning.models.text import MAX_NEW, Scored, answer_ids, greedy, window
+from unlearning.models.text import MAX_NEW, Scored, answer_ids, greedy, greedy_within, window
 from unlearning.probes import opening
 from unlearning.probes.knowledge import (
     accuracy,
@@ -65,7 +65,7 @@ def test_the_fast_path_equals_the_slow_one(tiny, said, monkeypatch):
     prompts = ask(said)
     expected = slow_knows(tiny, prompts, said)
     generated = []
-    monkeypatch.setattr(opening, "greedy", lambda *a: generated.extend(a[2]) or greedy(*a))
+    monkeypatch.setattr(opening, "greedy_within", lambda *a: generated.extend(a[2]) or greedy_within(*a))
     assert knows(tiny, prompts, said) == expected
     forced = [all(s.best) for s in scored(tiny, said)]
     assert sum(expected) > 100 and expected.count(False) > 100
@@ -80,7 +80,8 @@ def test_the_fast_path_settles_objects_of_ten_tokens_and_ends_of_text(tiny, said
     ten = [f for f, s in zip(ten, scored(tiny, ten), strict=True) if all(s.best)]
     assert ten
     expected = slow_knows(tiny, ask(ten), ten)
-    monkeypatch.setattr(opening, "greedy", lambda *a: a[2] and pytest.fail("nothing is left to generate"))
+    nothing = lambda *a: [pytest.fail("nothing is left to generate") for _ in a[2]]  # noqa: E731
+    monkeypatch.setattr(opening, "greedy_within", nothing)
     assert knows(tiny, ask(ten), ten) == expected
     found = scored(tiny, said)
     ended = [f for f, s in zip(said, found, strict=True) if all(s.best)][:1]

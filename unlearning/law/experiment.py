@@ -11,11 +11,10 @@ from ..events import Done, Event, Figure, Phase, Progress, Warn
 from ..facts.fact import Fact, Question, contains
 from ..models.delta import Delta, applied
 from ..models.loading import LM
-from ..models.text import score
+from ..models.text import greedy_within, score
 from ..pretrain.corpus import held_out
 from ..probes.fluency import perplexity
 from ..probes.knowledge import ask, knows, paraphrase_shares, probability
-from ..probes.opening import greedy_within
 from ..probes.reasoning import by_family, everything, solves
 from ..probes.stats import rate
 from ..tasks.reasoning import test_set
@@ -145,7 +144,7 @@ def measure(lm: LM, sets: ProbeSets) -> dict:
 def answers(lm: LM, facts: Sequence[Fact]) -> list[tuple[str, float]]:
     """Greedy answer and p(object | prompt) of each fact."""
     prompts, right = ask(facts), [f.object for f in facts]
-    said = greedy_within(lm, prompts, right)
+    said = greedy_within(lm.model, lm.tokenizer, prompts, right)
     return list(zip(said, map(probability, score(lm.model, lm.tokenizer, prompts, right))))
 
 
@@ -241,7 +240,7 @@ def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dic
 def asked_again(lm: LM, rows: Sequence[dict]) -> list[dict]:
     """The rows of an "answers" figure with what the model, as it is now, says in place of `after`."""
     prompts, right = [r["prompt"] for r in rows], [r["object"] for r in rows]
-    said = greedy_within(lm, prompts, right)
+    said = greedy_within(lm.model, lm.tokenizer, prompts, right)
     p = map(probability, score(lm.model, lm.tokenizer, prompts, right))
     return [
         r | {"after": text, "p_after": q, "gone": not contains(text, r["objects"])}

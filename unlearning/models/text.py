@@ -77,6 +77,20 @@ def window(n: int) -> int:
     return max(1, -(-n // MAX_NEW)) * MAX_NEW
 
 
+def greedy_within(
+    model, tokenizer, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK, side="left"
+) -> list[str]:
+    """`greedy`, each prompt for as many tokens as its right answer may take: `window` of its length."""
+    wide = [window(len(ids)) for ids in answer_ids(tokenizer, answers)]
+    out = [""] * len(wide)
+    for width in sorted(set(wide)):
+        rows = [i for i, w in enumerate(wide) if w == width]
+        texts = greedy(model, tokenizer, [prompts[i] for i in rows], width, chunk, side)
+        for i, text in zip(rows, texts, strict=True):
+            out[i] = text
+    return out
+
+
 def sample(
     model,
     tokenizer,

@@ -14,8 +14,8 @@ from math import exp
 
 from ..facts.fact import Fact, Question, contains, fill
 from ..models.loading import LM
-from ..models.text import CHUNK, Scored, score
-from .opening import LOST, Opening, greedy_within, judge
+from ..models.text import CHUNK, Scored, greedy_within, score
+from .opening import LOST, Opening, judge
 from .stats import Rate, rate
 
 Template = int | Sequence[str]
@@ -36,7 +36,7 @@ def answers(
     Where the right answer is longer than 10 tokens, as many more tens as it needs.
     """
     right = [f.object for f in facts]
-    return greedy_within(lm, ask(facts, template), right, chunk, side)
+    return greedy_within(lm.model, lm.tokenizer, ask(facts, template), right, chunk, side)
 
 
 def knows(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..models.loading import LM
-from ..models.text import CHUNK, answer_ids, greedy, prompt_ids, score_ids, window
+from ..models.text import CHUNK, answer_ids, greedy, greedy_within, prompt_ids, score_ids, window
 
 LOST = "\N{REPLACEMENT CHARACTER}"  # stands for bytes that are not yet a character
 
@@ -43,20 +43,6 @@ def openings(
     return out
 
 
-def greedy_within(
-    lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK, side: str = "left"
-) -> list[str]:
-    """`greedy`, each prompt for as many tokens as its right answer may take: `window` of its length."""
-    wide = [window(len(ids)) for ids in answer_ids(lm.tokenizer, answers)]
-    out = [""] * len(wide)
-    for width in sorted(set(wide)):
-        rows = [i for i, w in enumerate(wide) if w == width]
-        texts = greedy(lm.model, lm.tokenizer, [prompts[i] for i in rows], width, chunk, side)
-        for i, text in zip(rows, texts, strict=True):
-            out[i] = text
-    return out
-
-
 def judge(
     lm: LM,
     prompts: Sequence[str],
@@ -76,7 +62,7 @@ def judge(
     rest = [i for i, v in enumerate(out) if v is None]
     asked, right = [prompts[i] for i in rest], [answers[i] for i in rest]
     if new is None:
-        texts = greedy_within(lm, asked, right, chunk, side)
+        texts = greedy_within(lm.model, lm.tokenizer, asked, right, chunk, side)
     else:
         texts = greedy(lm.model, lm.tokenizer, asked, new, chunk, side)
     for i, text in zip(rest, texts):

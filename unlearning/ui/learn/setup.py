@@ -182,7 +182,8 @@ def learning_task(task: str, text: str, model: str, limits: tuple[int, int]) -> 
             raise NotReady(words.EMPTY_TEXT)
         rows, size = limits
         plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
-        return read_task(plain, words.OWN, 0, size, rows, positions(model) - MARGIN)
+        longest = positions(model) - MARGIN
+        return read_task(plain, words.OWN, max_bytes=size, max_rows=rows, longest=longest)
     except UnknownTask as error:
         raise NotReady(words.NO_TASK) from error
     except BadTask as error:
