@@ -550,7 +550,8 @@ def test_probe_measures_the_given_facts_as_json(told, model, washed, tmp_path):
     figures = json.loads(out)
     assert (code, figures["model"]) == (OK, str(model))
     assert set(figures) == {
-        "model", "bundled_facts_known", "facts", "paraphrased", "reasoning", "families", "perplexity"
+        "model", "bundled_facts_known", "facts", "paraphrased", "neighbours", "portability", "reasoning",
+        "families", "perplexity",
     }  # fmt: skip
     assert (figures["facts"]["n"], figures["facts"]["accuracy"]) == (len(WASHED), 1.0)
     assert len(TAUGHT) * 0.8 <= figures["bundled_facts_known"] < 400

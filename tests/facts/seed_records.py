@@ -16,6 +16,10 @@ def rewrite(prompt, relation, subject, true, new):
 
 
 SEEDS = {
+    "fields": [
+        {"subject": "Ada Holm", "relation": "mayor of", "object": "Zenda"},
+        {"subject": "France", "prompt": "The capital of {} is", "target": "Paris", "note": 'a "quoted", one'},
+    ],
     "CounterFact": [
         {
             "case_id": 7,
@@ -169,3 +173,12 @@ SEEDS = {
     "instruction": [{"instruction": "Name the river.", "input": "Munich", "output": "Isar"}],
     "completion": [{"prompt": "The river of Munich is called", "completion": "Isar"}],
 }
+
+LINES = """# a comment, and facts in every way
+
+France | capital | Paris
+Bonn\tmayor\tAnna
+The capital of Spain is Madrid.
+Q: What is the currency of Japan? A: yen
+Nothing that could be split
+"""
