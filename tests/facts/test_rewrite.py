@@ -278,3 +278,9 @@ def test_a_counterfact_record_keeps_what_still_holds():
 )
 def test_of_a_row_at_fault_what_stands_in_it_is_told(text, row, found):
     assert parts(row_at(text, row)) == found
+
+
+def test_a_row_of_several_lines_is_rewritten_and_removed_as_one():
+    text = 'subject,relation,object\r\nA,r,"one\r\ntwo"\r\nB,r,O\r\n'
+    assert rewrite(text, 2, "A", "r", "three") == "subject,relation,object\r\nA,r,three\r\nB,r,O\r\n"
+    assert remove(text, 2) == "subject,relation,object\r\nB,r,O\r\n"

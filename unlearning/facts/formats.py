@@ -12,6 +12,7 @@ from .records import names_facts
 from .triples import Unclear
 
 MAX_HEADER = 2_000  # characters
+MAX_LINES = 100  # of a table that one row may have
 MAX_CELL = 20_000  # characters of a cell that is taken for a list or an object
 # Fields that hold lists or objects, in a table as JSON or as Python writes them.
 NESTED = {*"requested_rewrite paraphrase_prompts neighborhood_prompts target_new target_true answers".split()}
@@ -91,11 +92,16 @@ def plain_rows(text: str) -> Iterator[Row]:
 
 
 def cells(line: str, mark: str) -> list[str]:
-    """One line of CSV. A line is a row: no fact spans lines, and an open quote then costs one row."""
+    """One line of a table, or several where a cell in quotes goes on over their ends. Raises Unclear."""
     try:
-        return next(csv.reader([line], delimiter=mark, strict=True, skipinitialspace=True))
+        found = list(
+            csv.reader(io.StringIO(line, newline=""), delimiter=mark, strict=True, skipinitialspace=True)
+        )
     except csv.Error as error:
         raise Unclear("", f"the quotes on this line do not fit together ({error})") from error
+    if len(found) != 1:
+        raise Unclear("", "the quotes on this line do not fit together")
+    return found[0]
 
 
 Enough = Callable[[set[str]], bool]  # are these lower-case names those of a table's header?
@@ -112,22 +118,48 @@ def header(text: str, mark: str, enough: Enough = names_facts) -> list[str] | No
 
 
 def table_rows(text: str, mark: str, enough: Enough = names_facts) -> Iterator[Row]:
-    """Every line after the header, as a record."""
+    """Every line after the header, as a record; of several lines where a cell in quotes has line ends."""
     names = header(text, mark, enough)
-    table = lines(text)
-    next(table)
-    for i, line in table:
-        try:
-            values = cells(line, mark)
-        except Unclear as fault:
-            yield Row(i, line, fault)
+    table = list(enumerate(io.StringIO(text, newline=None), 1))
+    at = next(i for i, line in table if line.strip())
+    while at < len(table):
+        i, line = table[at]
+        at += 1
+        if not line.strip():
             continue
+        try:
+            whole, n = closed([line for _, line in table[at - 1 : at - 1 + MAX_LINES]], mark, len(names))
+            values = cells(whole, mark)
+        except Unclear as fault:
+            yield Row(i, line.removesuffix("\n"), fault)
+            continue
+        at += n - 1
         if len(values) > len(names):
             count = f"{len(values)} fields where the header has {len(names)}"
-            yield Row(i, line, Unclear("", f"{count}: quote a field that has {mark!r} in it"))
+            yield Row(i, whole, Unclear("", f"{count}: quote a field that has {mark!r} in it"))
         else:
             pairs = ((n, nested(v) if n in NESTED else v) for n, v in zip(names, values, strict=False))
-            yield Row(i, line, record_of(pairs))
+            yield Row(i, whole, record_of(pairs))
+
+
+def closed(following: list[str], mark: str, n: int) -> tuple[str, int]:
+    """The first of these lines, with as many after it as its quotes ask for; and how many lines that is.
+
+    Only where all of them then make a row of n cells: an open quote costs no other row.
+    """
+    first = following[0].removesuffix("\n")
+    if first.count('"') % 2 == 0:
+        return first, 1
+    quotes = 0
+    for i, line in enumerate(following, 1):
+        quotes += line.count('"')
+        if quotes % 2 == 0:
+            whole = "".join(following[:i]).removesuffix("\n")
+            try:
+                return (whole, i) if len(cells(whole, mark)) == n else (first, 1)
+            except Unclear:
+                break
+    return first, 1
 
 
 def nested(cell: str):

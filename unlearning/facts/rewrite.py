@@ -52,7 +52,8 @@ def rewrite(text: str, number: int, subject: str, relation: str, answer: str) ->
             f"a row of this kind ({kind.name}) cannot be changed here: change it in the text, or remove it",
         )
     start, end = span(body, form, number)
-    others = [r for r in rows(body) if r[0] != number]
+    less = row.raw.count("\n")  # lines that a row of several has less, once it is written as one
+    others = [(n - less * (n > number), raw) for n, raw in rows(body) if n != number]
     write = {"lines": plain_line, "json": json_object, "jsonl": json_object}.get(form.name, table_line)
     for keep in (True, False):  # how the row asks, if that already asks as is given
         try:
@@ -157,8 +158,9 @@ def only(found: list) -> tuple[Fact, str, str]:
 def span(body: str, form: Format, number: int, whole: bool = False) -> tuple[int, int]:
     """Where the row stands; `whole`: with its line's end, or the comma after or before it."""
     if form.name != "json":
-        line = next(m for i, m in enumerate(LINE.finditer(body), 1) if i == number)
-        return line.start(), line.end() if whole else line.end(1)
+        more = row_at(body, number).raw.count("\n")  # of a cell that goes over several lines
+        line, *_, last = [m for i, m in enumerate(LINE.finditer(body), 1) if number <= i <= number + more] * 2
+        return line.start(), last.end() if whole else last.end(1)
     places = list(elements(body))
     start, end = places[number - 1]
     if whole and number < len(places):
