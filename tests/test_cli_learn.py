@@ -150,8 +150,8 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_learned(tiny_llama, q
     bad.write_text(questions.read_text(encoding="utf-8") + "\nTwice 3 is,6\nhuh,", encoding="utf-8")
     assert learn(tiny_llama, bad, tmp_path / "out") == OK
     said = capsys.readouterr().err
-    assert "lethe: bad: row 32: the same question as in row 5" in said
-    assert "lethe: bad: row 33: the field 'answer' is missing or empty" in said
+    assert "lethe: bad: left out: row 32: the same question as in row 5" in said
+    assert "lethe: bad: left out: row 33: the field 'answer' is missing or empty" in said
     bad.write_text("question,answer\nhuh,\nwhat,4", encoding="utf-8")
     assert learn(tiny_llama, bad, tmp_path / "none") == WRONG
     assert "1 rows are too few" in capsys.readouterr().err and not (tmp_path / "none").exists()

@@ -101,16 +101,20 @@ def learn(args) -> int:
     from .runs.log import RunLog
     from .runs.memory import NoRoom
     from .tasks.find import find_forgetting, find_learning
+    from .tasks.task import fitting
 
     names = "select loss alpha interval portion lr steps batch patience samples subset".split()
     overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     try:
         task = find_learning(args.task, columns=columns_of(args.columns))
         forget = find_forgetting(args.forget)
+        lm = load_model(args)
+        task, forget = fitting(lm, task), fitting(lm, forget)
         for t in (task, forget):
             for told in t.left_out:
-                print(f"lethe: {t.name}: {told}", file=sys.stderr)
-        lm = load_model(args)
+                print(f"lethe: {t.name}: left out: {told}", file=sys.stderr)
+            if not (t.train and t.test):
+                raise Wrong(f"{t.name} has no questions left to learn or to be asked")
         settings = settings_for(lm, task.name, ahead=args.ahead, **overrides)
     except ValueError as e:  # a bad task among them
         raise Wrong(e) from e

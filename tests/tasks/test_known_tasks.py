@@ -6,10 +6,12 @@ import pytest
 from hub_shapes import SHAPES, hub_folder
 
 from unlearning.facts.hub import NoSet, source
+from unlearning.models.text import greedy, prompt_ids
+from unlearning.probes.task import does
 from unlearning.tasks.find import find_forgetting, find_learning, read_source
 from unlearning.tasks.forms import form_of
 from unlearning.tasks.read import BadTask, read_task
-from unlearning.tasks.task import METRICS, UnknownTask, last_number
+from unlearning.tasks.task import METRICS, UnknownTask, fitting, last_number
 
 
 def first(name):
@@ -193,3 +195,27 @@ def test_an_id_is_checked_before_anything_is_asked():
     ):
         with pytest.raises(NoSet):
             source(bad)
+
+
+def test_questions_longer_than_the_model_looks_are_left_out_and_counted(tiny_gpt2):
+    room = tiny_gpt2.model.config.max_position_embeddings
+    rows = [{"question": f"What is {i}?", "answer": str(i)} for i in range(30)]
+    rows[3]["answer"], rows[4]["question"] = "x y " * room, "z w " * 400 + "?"
+    task = read_task(json.dumps(rows), "x")
+    short = fitting(tiny_gpt2, task)
+    assert len(short.train) + len(short.test) == 28 and fitting(tiny_gpt2, short) == short
+    assert short.left_out == ("2 questions that are too long for this model, with their answers",)
+
+
+def test_a_reasoned_answer_has_its_tokens_but_no_more_than_the_model_has_positions(tiny_gpt2):
+    samples = [form_of(r).sample(r) for r in SHAPES["gsm8k"](6)]
+    prompts = [s.prompt for s in samples]
+    right = does(tiny_gpt2, samples, "number", new=256)
+    assert right == does(tiny_gpt2, samples, "number", new=256, chunk=1, side="right")
+    room = tiny_gpt2.model.config.max_position_embeddings
+    ids = prompt_ids(tiny_gpt2.tokenizer, prompts)
+    texts = [
+        greedy(tiny_gpt2.model, tiny_gpt2.tokenizer, [p], min(256, room - len(i)))[0]
+        for p, i in zip(prompts, ids, strict=True)
+    ]
+    assert right == [METRICS["number"](t, s.answers) for t, s in zip(texts, samples, strict=True)]

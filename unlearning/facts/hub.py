@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .formats import Row, record_of
+from .formats import Columns, Row, record_of, renamed
 from .read import MAX_RAW
 from .triples import Unclear
 
@@ -92,6 +92,28 @@ def as_rows(records: Iterable[dict], max_rows: int | None = None) -> Iterator[Ro
             return
         raw = json.dumps(record, ensure_ascii=False, default=str)
         yield Row(number, raw[:MAX_RAW], record_of(record.items()))
+
+
+def lines_of(where: Source, columns: Columns, max_rows: int, max_bytes: int) -> tuple[str, int, bool]:
+    """The first rows of a data set as JSON Lines, their number, and whether there are more than fit.
+
+    Raises `NoSet`; also where no row has any of the columns.
+    """
+    lines, size, more = [], 0, False
+    for row in hub_rows(where, max_rows):
+        record = row.value
+        if isinstance(record, dict) and columns:
+            record = next(iter(renamed([row], columns))).value
+            if not record:
+                raise NoSet(f"{where} has no such columns: it has {', '.join(row.value)[:300]}")
+        text = "" if isinstance(record, Unclear) else json.dumps(record, ensure_ascii=False, default=str)
+        size += len(text.encode("utf-8", "replace")) + 1
+        if more := not text or size > max_bytes:
+            break
+        lines.append(text)
+    if not lines:
+        raise NoSet(f"{where} has no rows, or too large ones")
+    return "\n".join(lines), len(lines), more
 
 
 def why(error: Exception) -> str:

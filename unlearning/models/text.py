@@ -77,11 +77,28 @@ def window(n: int) -> int:
     return max(1, -(-n // MAX_NEW)) * MAX_NEW
 
 
+def widths(
+    model, tokenizer, prompts: Sequence[str], answers: Sequence[str], new: int | None = None
+) -> list[int]:
+    """The greedy tokens that each prompt has: the `window` of its right answer; or `new`, if the model's
+    positions have room for them."""
+    if new is None:
+        return [window(len(ids)) for ids in answer_ids(tokenizer, answers)]
+    room = model.config.max_position_embeddings
+    return [max(1, min(new, room - len(ids))) for ids in prompt_ids(tokenizer, prompts)]
+
+
 def greedy_within(
-    model, tokenizer, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK, side="left"
+    model,
+    tokenizer,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    chunk: int = CHUNK,
+    side="left",
+    new: int | None = None,
 ) -> list[str]:
-    """`greedy`, each prompt for as many tokens as its right answer may take: `window` of its length."""
-    wide = [window(len(ids)) for ids in answer_ids(tokenizer, answers)]
+    """`greedy`, each prompt for as many tokens as `widths` gives it."""
+    wide = widths(model, tokenizer, prompts, answers, new)
     out = [""] * len(wide)
     for width in sorted(set(wide)):
         rows = [i for i, w in enumerate(wide) if w == width]

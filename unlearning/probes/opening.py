@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..models.loading import LM
-from ..models.text import CHUNK, answer_ids, greedy, greedy_within, prompt_ids, score_ids, window
+from ..models.text import CHUNK, answer_ids, greedy_within, prompt_ids, score_ids, widths
 
 LOST = "\N{REPLACEMENT CHARACTER}"  # stands for bytes that are not yet a character
 
@@ -27,13 +27,12 @@ def openings(
 ) -> list[Opening | None]:
     """The answer and one token more, where the greedy continuation of the prompt begins so; else None.
 
-    `new`: tokens that the continuation has; by default the `window` of each answer's length.
+    `new`: tokens that the continuation has, as in `widths`.
     """
     tokens = answer_ids(lm.tokenizer, answers)
     scored = score_ids(lm.model, prompt_ids(lm.tokenizer, prompts), tokens, chunk)
     out: list[Opening | None] = []
-    for ids, s in zip(tokens, scored):
-        most = new or window(len(ids))
+    for ids, s, most in zip(tokens, scored, widths(lm.model, lm.tokenizer, prompts, answers, new)):
         if not all(s.best) or not ids or len(ids) > most:
             out.append(None)
             continue
@@ -61,10 +60,7 @@ def judge(
     out = [None if o is None else settled(i, o) for i, o in enumerate(found)]
     rest = [i for i, v in enumerate(out) if v is None]
     asked, right = [prompts[i] for i in rest], [answers[i] for i in rest]
-    if new is None:
-        texts = greedy_within(lm.model, lm.tokenizer, asked, right, chunk, side)
-    else:
-        texts = greedy(lm.model, lm.tokenizer, asked, new, chunk, side)
+    texts = greedy_within(lm.model, lm.tokenizer, asked, right, chunk, side, new)
     for i, text in zip(rest, texts):
         out[i] = verdict(i, text)
     return out

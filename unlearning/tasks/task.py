@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -110,6 +110,24 @@ class Task:
         """Which of the greedy answers are right."""
         judge = METRICS[self.metric]
         return [judge(text, s.answers) for s, text in zip(samples, said, strict=True)]
+
+
+def fitting(lm: "LM", task: Task) -> Task:
+    """The task without samples that are longer than the model has positions; `left_out` counts them."""
+    from ..models.text import answer_ids, prompt_ids
+
+    def fits(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+        asked = prompt_ids(lm.tokenizer, [s.prompt for s in samples])
+        said = answer_ids(lm.tokenizer, [s.answer + task.end for s in samples])
+        room = lm.model.config.max_position_embeddings - 1  # one for the end of text
+        return tuple(s for s, p, a in zip(samples, asked, said) if len(p) + len(a) <= room)
+
+    train, test = fits(task.train), fits(task.test)
+    n = len(task.train) + len(task.test) - len(train) - len(test)
+    if not n:
+        return task
+    told = f"{n:,} questions that are too long for this model, with their answers"
+    return replace(task, train=train, test=test, left_out=(*task.left_out, told))
 
 
 def asked(lm: "LM", samples: Sequence[Sample]) -> list[str]:
