@@ -132,7 +132,7 @@ def test_knowedit_brings_localities_and_what_follows_from_the_washed_fact():
     assert "washed: ground_truth" in how[1] and "portability left out" in how[1]
     (passage,), (how,) = read("KnowEdit WikiBio")
     assert passage.object == "He was born in Romsey." and "washed: labels" in how
-    assert passage.subject.startswith("This is") and "looked up at the prompt's last token" in how
+    assert passage.subject.startswith("This is") and "the prompt's last token stands for the subject's" in how
 
 
 def test_tofu_finds_the_name_that_question_and_answer_share_or_takes_the_whole_question():
@@ -141,7 +141,7 @@ def test_tofu_finds_the_name_that_question_and_answer_share_or_takes_the_whole_q
     assert fact.object == "The father of Hsiao Yung-Hwa is a civil engineer"
     assert fact.paraphrases == ("Q: What does {}'s father do? A:",)
     assert (whole.subject, whole.prompts) == ("Where does it rain?", ("Q: {} A:",))
-    assert "looked up at its last token" in how[1]
+    assert "its last token stands for the subject's" in how[1]
     assert whole.paraphrases == ("Q: In what place does it rain? A:",)
 
 

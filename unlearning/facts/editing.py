@@ -150,7 +150,10 @@ def edit_fact(record: dict, prompt: str, answers: tuple[str, ...], max_text: int
     if "{}" in prompt:
         raise Unclear("prompt", "the field 'prompt' needs {} exactly once")
     fact = Fact(prompt, "prompt", answers, (as_whole(prompt),))
-    return fact, "the subject does not stand in the prompt once: looked up at the prompt's last token"
+    return (
+        fact,
+        "the subject does not stand in the prompt once: the prompt's last token stands for the subject's",
+    )
 
 
 def as_whole(prompt: str) -> str:

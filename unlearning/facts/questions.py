@@ -2,7 +2,7 @@
 
 Where a record names no subject, one is looked for in the question: a phrasing or a subject of the bundled
 world, else the longest name that the question shares with its answer. Where there is none, the whole
-question stands for it, so that a fact is looked up at the question's last token.
+question stands for it: the subject's last token, where a wash may look facts up, is then the question's.
 """
 
 from dataclasses import replace
@@ -64,7 +64,7 @@ def read_passage(record: dict, max_text: int):
     if "{}" in passage:
         raise Unclear("prompt", "the field 'prompt' has {} in it, but the record has no subject")
     fact = Fact(passage, "goes on with", (answer,), (WHOLE,))
-    return fact, "passage (MUSE verbmem): all of it stands for a subject, looked up at its last token", answer
+    return fact, "passage (MUSE verbmem): its last token stands for the subject's", answer
 
 
 def asked_as(question: str, template: str) -> str:
@@ -101,7 +101,7 @@ def question_fact(
             fact, _ = prompt_fact(name, f"Q: {template} A:" if as_question else template, answers[0])
             return also(fact, answers), f"question, its subject is the longest name shared with the {where}"
     fact = Fact(question, "question", answers, (f"Q: {WHOLE} A:" if as_question else WHOLE,))
-    return fact, "question without a subject: all of it stands for one, looked up at its last token"
+    return fact, "question without a subject: its last token stands for the subject's"
 
 
 def also(fact: Fact, answers: tuple[str, ...]) -> Fact:
