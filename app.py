@@ -7,7 +7,8 @@ from threading import Thread
 from unlearning.ui.environment import BadSetting, environment
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if os.environ.get("LETHE_HUB", "").strip() != "1":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
@@ -32,6 +33,7 @@ def main() -> None:
             device=env.device,
             limits=(env.max_rows, env.max_bytes),
             max_steps=env.max_steps,
+            hub=bool(env.hub),
         )
     except (NoDevice, NoModel) as error:
         sys.exit(f"lethe: {error}")

@@ -288,7 +288,7 @@ def test_a_wash_leaves_its_five_files(washed, model):
     assert record["config"]["seed"] == 3 and record["config"]["method"] == "law"
     assert record["config"]["model_hash"] == load(str(model), "cpu").hash
     for column in (record["before"], record["after"]):
-        assert {*RATES, "families", "perplexity"} == set(column)
+        assert {*RATES, "neighbours", "portability", "families", "perplexity"} == set(column)
         assert column["washed"]["n"] == 5 and column["retained"]["n"] > 0
     strengths = {m: {p["strength"] for p in record["curve"] if p["method"] == m} for m in ("base", *METHODS)}
     assert strengths["base"] == {0.0}
@@ -550,7 +550,8 @@ def test_probe_measures_the_given_facts_as_json(told, model, washed, tmp_path):
     figures = json.loads(out)
     assert (code, figures["model"]) == (OK, str(model))
     assert set(figures) == {
-        "model", "bundled_facts_known", "facts", "paraphrased", "reasoning", "families", "perplexity"
+        "model", "bundled_facts_known", "facts", "paraphrased", "neighbours", "portability", "reasoning",
+        "families", "perplexity",
     }  # fmt: skip
     assert (figures["facts"]["n"], figures["facts"]["accuracy"]) == (len(WASHED), 1.0)
     assert len(TAUGHT) * 0.8 <= figures["bundled_facts_known"] < 400
@@ -651,3 +652,35 @@ def test_exit_codes_reach_the_shell(model, tmp_path):
     )
     assert (nothing.returncode, nothing.stdout) == (NOTHING, "") and "Traceback" not in nothing.stderr
     assert len({OK, FAILED, WRONG, NOTHING, INTERRUPTED}) == 5
+
+
+# where facts come from
+
+
+def test_facts_come_from_parquet_and_from_the_hub_with_columns_mapped(told, tmp_path, monkeypatch):
+    from datasets import Dataset
+
+    rows = [{"person": "Ada Holm", "asks": "{} lives in", "place": {"name": "Zenda"}}, {"person": "Ben"}]
+    Dataset.from_list(rows).to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "own" / "set").mkdir(parents=True)  # datasets looks for a folder of that name first
+    shutil.copy(tmp_path / "rows.parquet", tmp_path / "own" / "set" / "train.parquet")
+    monkeypatch.chdir(tmp_path)
+    columns = "subject=person,prompt=asks,object=place.name"
+    for where in ("rows.parquet", "hub:own/set"):
+        code, out, err = told("facts", where, "--columns", columns)
+        assert code == OK
+        assert out.splitlines() == [
+            "row 1: Ada Holm | {} lives in | Zenda   (fields, prompt with {})",
+            "row 2: the field 'object' (or 'target', 'answer', 'target_true') is missing or empty",
+        ]
+    code, _, err = told("facts", "hub:own/none", "--columns", columns)
+    assert code == WRONG and "hub:own/none@train cannot be fetched: HF_HUB_OFFLINE is set" in err
+    code, _, err = told("facts", "rows.parquet", "--columns", "person")
+    assert code == WRONG and "'person' maps no column" in err
+
+
+def test_a_file_of_facts_has_no_limit_on_the_command_line(told, tmp_path):
+    path = tmp_path / "many.txt"
+    path.write_text("\n".join(f"house {i} | colour | red" for i in range(12_000)))
+    code, out, err = told("facts", path)
+    assert (code, len(out.splitlines())) == (OK, 12_000) and "12000 facts, 0 problems" in err

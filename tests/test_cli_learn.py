@@ -145,13 +145,16 @@ def test_bad_input_is_told_in_a_sentence(tiny_llama, questions, tmp_path, capsys
     assert said in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_bad_task_is_told_with_its_rows(tiny_llama, questions, tmp_path, capsys):
+def test_rows_that_cannot_be_read_are_told_and_the_rest_is_learned(tiny_llama, questions, tmp_path, capsys):
     bad = tmp_path / "bad.csv"
     bad.write_text(questions.read_text(encoding="utf-8") + "\nTwice 3 is,6\nhuh,", encoding="utf-8")
-    assert learn(tiny_llama, bad, tmp_path / "out") == WRONG
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert "row 5 and 32: the same question" in said and "row 33: the field" in said
-    assert not (tmp_path / "out").exists()
+    assert learn(tiny_llama, bad, tmp_path / "out") == OK
+    said = capsys.readouterr().err
+    assert "lethe: bad: left out: row 32: the same question as in row 5" in said
+    assert "lethe: bad: left out: row 33: the field 'answer' is missing or empty" in said
+    bad.write_text("question,answer\nhuh,\nwhat,4", encoding="utf-8")
+    assert learn(tiny_llama, bad, tmp_path / "none") == WRONG
+    assert "1 rows are too few" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_a_loss_that_runs_away_ends_the_run_with_advice(tiny_llama, questions, tmp_path, capsys):
@@ -168,3 +171,19 @@ def test_tasks_are_listed(capsys):
     assert all(t["about"] and t["train"] and t["test"] for kind in found.values() for t in kind)
     assert main(["tasks"]) == OK
     assert "learn\temployer-to-home-town\t" in capsys.readouterr().out
+
+
+def test_how_a_task_is_read_is_shown_before_anything_runs(tmp_path, capsys):
+    path = tmp_path / "own.jsonl"
+    rows = [{"question": "What is 2 + 2?", "answer": "Add them.\n#### 4"}, {"question": "What is 3?"}]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert main(["tasks", str(path)]) == OK
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        r"row 1: 'Question: What is 2 + 2?\nAnswer:' -> 'Add them.\n#### 4'   (worked solution (gsm8k))",
+        "row 2: the field 'answer' is missing or empty",
+    ]
+    assert "1 questions, 1 problems" in shown.err
+    assert main(["tasks", str(path), "--json", "--columns", "question=nothing,answer=answer"]) == WRONG
+    assert main(["tasks", "hub:a"]) == WRONG
+    assert "names no data set" in capsys.readouterr().err.splitlines()[-1]

@@ -16,6 +16,7 @@ from pathlib import Path
 from .events import Event, Figure, Phase, Progress, Warn, to_json
 
 OK, FAILED, WRONG, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
+SOURCE = "FILE|hub:OWNER/NAME[:CONFIG][@SPLIT]"  # where facts come from
 
 
 class Wrong(Exception):
@@ -52,15 +53,18 @@ def parser() -> argparse.ArgumentParser:
     c = command("models", models, "list the bundled models")
     c.add_argument("--json", action="store_true")
     c = command("facts", facts, "show how a file of facts is read")
-    c.add_argument("file", type=Path)
+    c.add_argument("file", type=Path, metavar=SOURCE)
+    _columns(c)
     c.add_argument("--json", action="store_true")
     c.add_argument("--model", metavar="M", help="a model that splits the sentences that nothing else does")
     c = command("probe", probe, "measure a model: facts, reasoning, fluency")
     _model(c)
-    c.add_argument("--facts", type=Path, metavar="FILE")
+    c.add_argument("--facts", type=Path, metavar=SOURCE)
+    _columns(c)
     c = command("wash", wash, "wash facts out of a model")
     _model(c)
-    c.add_argument("--facts", type=Path, required=True, metavar="FILE")
+    c.add_argument("--facts", type=Path, required=True, metavar=SOURCE, help="what to wash")
+    _columns(c)
     c.add_argument("--out", type=Path, required=True, metavar="DIR")
     c.add_argument("--method", choices=("law", "memit", "scaled"), default="law")
     c.add_argument("--scope", choices=("facts", "subjects", "relation"), default="facts")
@@ -70,7 +74,9 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--position", choices=("subject", "prompt"), help="lookup at whose last token")
     c.add_argument("--on", type=Path, metavar="DELTA", help="an earlier wash, to be done on top of")
     c.add_argument("--seed", type=int, default=0)
-    c = command("tasks", cli_learn.tasks, "list the bundled tasks")
+    c = command("tasks", cli_learn.tasks, "list the bundled tasks, or show how one of yours is read")
+    c.add_argument("source", nargs="?", metavar="NAME|FILE|hub:OWNER/NAME")
+    _columns(c)
     c.add_argument("--json", action="store_true")
     c = command("learn", cli_learn.learn, "fine-tune on a task while forgetting what is in its way")
     _model(c)
@@ -107,6 +113,12 @@ def _model(c) -> None:
     )
 
 
+def _columns(c) -> None:
+    c.add_argument(
+        "--columns", metavar="FIELD=COLUMN,…", help="which column is which field: subject=person,object=city"
+    )
+
+
 def load_model(args):
     from safetensors import SafetensorError
 
@@ -131,14 +143,17 @@ def writing(path: Path) -> Iterator[None]:
         raise Wrong(f"{path} cannot be written: {e.strerror or e}") from e
 
 
-def _read(path: Path, lm=None):
-    """The facts in a file; `lm()` is a model that may split sentences."""
-    from .facts.read import UnreadableFile, read_file
+def _read(path: Path, lm=None, columns: str | None = None):
+    """The facts in a file of any size, or in a data set; `lm()` is a model that may split sentences."""
+    from .facts.hub import NoSet, columns_of
+    from .facts.read import UnreadableFile
+    from .facts.sources import read_source
     from .probes.completion import read_with
 
     try:
-        return read_with(lm, partial(read_file, path)) if lm else read_file(path)
-    except UnreadableFile as e:
+        reader = partial(read_source, path, columns=columns_of(columns))
+        return read_with(lm, reader) if lm else reader()
+    except (UnreadableFile, NoSet) as e:
         raise Wrong(e) from e
 
 
@@ -158,7 +173,7 @@ def facts(args) -> int:
     """How each row of a file is read."""
     from .facts.read import describe
 
-    reading = _read(args.file, args.model and partial(load_model, args))
+    reading = _read(args.file, args.model and partial(load_model, args), args.columns)
     rows = describe(reading)
     if args.json:
         print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
@@ -182,7 +197,7 @@ def probe(args) -> int:
 
     lm = load_model(args)
     stats = statistics(lm)
-    asked = [r.fact for r in _read(args.facts, lambda: lm).facts] if args.facts else stats.known
+    asked = [r.fact for r in _read(args.facts, lambda: lm, args.columns).facts] if args.facts else stats.known
     sets = probe_sets(asked, stats, Sizes(), 0)
     figures = measure(lm, replace(sets, retained=[], same_subject=[]))
     figures = {"facts": figures.pop("washed"), **figures}
@@ -193,6 +208,7 @@ def probe(args) -> int:
 
 def wash(args) -> int:
     """Wash, measure, and write delta.safetensors, run.json, events.jsonl, answers.csv and figures.csv."""
+    from .law.experiment import BROUGHT, RATES
     from .law.settings import settings_for
     from .models.delta import load_delta
     from .runs.log import RunLog
@@ -200,7 +216,7 @@ def wash(args) -> int:
     from .runs.wash import FILES, Unwashable, wash_job
 
     model = cache(partial(load_model, args))
-    reading = _read(args.facts, model)
+    reading = _read(args.facts, model, args.columns)
     for problem in reading.problems:
         print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
     if not reading.facts:
@@ -233,7 +249,7 @@ def wash(args) -> int:
             return FAILED
     record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     before, after = record["before"], record["after"]
-    for name in ("washed", "paraphrased", "same_subject", "retained", "reasoning"):
+    for name in (*RATES, *BROUGHT):
         if after[name]["n"]:
             print(
                 f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}"

@@ -11,8 +11,10 @@ from .events import to_json
 
 def options(c) -> None:
     """Of `learn`, besides the model."""
-    c.add_argument("--task", required=True, metavar="NAME|FILE", help="what to learn")
-    c.add_argument("--forget", required=True, metavar="NAME|FILE[,…]", help="what may be in the way")
+    source = "NAME|FILE|hub:OWNER/NAME"
+    c.add_argument("--task", required=True, metavar=source, help="what to learn")
+    c.add_argument("--columns", metavar="FIELD=COLUMN,…", help="of the task: question=q,answer=a")
+    c.add_argument("--forget", required=True, metavar=f"{source}[,…]", help="what may be in the way")
     c.add_argument("--out", type=Path, required=True, metavar="DIR")
     c.add_argument("--seeds", type=int, default=5, metavar="N", help="how many: 0, 1, … are run")
     c.add_argument("--first-seed", type=int, default=0, metavar="S")
@@ -36,9 +38,11 @@ def options(c) -> None:
 
 
 def tasks(args) -> int:
-    """Names, sizes and descriptions of the bundled tasks."""
+    """Names, sizes and descriptions of the bundled tasks, or how each row of a source is read."""
     from .tasks.bundled import FORGET_NAMES, LEARN, forgetting, learning
 
+    if args.source:
+        return _rows(args)
     every = {"learn": map(learning, LEARN), "forget": map(forgetting, FORGET_NAMES)}
     listed = {
         kind: [
@@ -56,20 +60,61 @@ def tasks(args) -> int:
     return OK
 
 
+def _rows(args) -> int:
+    """How each row of a task's source is read."""
+    from .facts.hub import NoSet, columns_of
+    from .tasks.find import read_source
+    from .tasks.read import BadTask
+
+    try:
+        found = read_source(args.source, columns=columns_of(args.columns))
+    except (NoSet, BadTask) as e:
+        raise Wrong(e) from e
+    rows = [
+        {"row": s.row, "question": s.sample.prompt, "answer": s.sample.answer, "how": s.how, "problem": ""}
+        for s in found.samples
+    ]
+    rows += [
+        {"row": p.row, "question": "", "answer": "", "how": "", "problem": p.message} for p in found.problems
+    ]
+    rows.sort(key=lambda r: r["row"])
+    if args.json:
+        print(
+            json.dumps({"form": found.form and found.form.name, "rows": rows}, indent=1, ensure_ascii=False)
+        )
+    else:
+        for r in rows:
+            said = r["problem"] or f"{r['question']!r} -> {r['answer']!r}   ({r['how']})"
+            print(f"row {r['row']}: {said}")
+        print(f"{len(found.samples)} questions, {len(found.problems)} problems", file=sys.stderr)
+    if not found.samples:
+        raise Wrong(f"{args.source} holds no question that could be read")
+    return OK
+
+
 def learn(args) -> int:
     """Fine-tune plainly and with forgetting; write run.json, confidence.csv, answers.csv and both deltas."""
+    from .facts.hub import columns_of
     from .lwf.settings import settings_for
     from .lwf.train import Diverged
     from .runs.learn import FILES, learn_job
     from .runs.log import RunLog
     from .runs.memory import NoRoom
     from .tasks.find import find_forgetting, find_learning
+    from .tasks.task import fitting
 
     names = "select loss alpha interval portion lr steps batch patience samples subset".split()
     overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     try:
-        task, forget = find_learning(args.task), find_forgetting(args.forget)
+        task = find_learning(args.task, columns=columns_of(args.columns))
+        forget = find_forgetting(args.forget)
         lm = load_model(args)
+        task, forget = fitting(lm, task), fitting(lm, forget)
+        for t in (task, forget):
+            for told in t.left_out:
+                print(f"lethe: {t.name}: left out: {told}", file=sys.stderr)
+            if not (t.train and t.test):
+                raise Wrong(f"{t.name} has no questions left to learn or to be asked")
         settings = settings_for(lm, task.name, ahead=args.ahead, **overrides)
     except ValueError as e:  # a bad task among them
         raise Wrong(e) from e

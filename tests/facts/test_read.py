@@ -287,6 +287,22 @@ def test_an_open_quote_costs_only_its_own_row():
     assert [p.row for p in reading.problems] == [2]
 
 
+def test_a_cell_in_quotes_may_go_over_several_lines():
+    text = (
+        'subject,relation,object\r\nFrance,capital,"Paris\r\n\r\non the Seine"\r\nKenya,capital,Nairobi\r\n'
+    )
+    assert [(r.row, r.fact.object) for r in read_text(text).facts] == [
+        (2, "Paris on the Seine"),
+        (5, "Nairobi"),
+    ]
+    # Quotes that do not close, or close on too many cells, leave the other rows as they are.
+    for open_quote in ('"Paris\nKenya,capital,Nairobi', '"Paris\nKenya",capital,Nairobi'):
+        reading = read_text("subject,relation,object\nFrance,capital," + open_quote)
+        assert [r.row for r in reading.facts] == [3] and [p.row for p in reading.problems] == [2]
+    table = "subject,relation,object\n" + "\n".join(f'S{i},r,"O{i}' for i in range(9_999))
+    assert len(read_text(table).problems) + 2 * len(read_text(table).facts) <= 9_999
+
+
 CPU_SECONDS = 1.0  # of this process: how busy the machine is must not decide
 
 
@@ -422,7 +438,8 @@ def test_json_of_any_shape_gives_a_fact_or_a_problem_for_each_element(values, as
     text = "\n".join(map(json.dumps, values)) if as_lines else json.dumps(values)
     reading = read_text(text)
     assert reading.format == ("jsonl" if as_lines else "json")
-    assert len(reading.facts) + len(reading.problems) == len(values)
+    told = [r.row for r in (*reading.facts, *reading.problems)]
+    assert sorted(set(told)) == list(range(1, len(values) + 1))
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unlearning.facts.examples import examples
 from unlearning.facts.read import MAX_LINE, read_text, understand
-from unlearning.facts.records import read_record
+from unlearning.facts.records import read_fields
 from unlearning.facts.rewrite import in_fields, parts, remove, rewrite, row_at
 from unlearning.facts.triples import Unclear
 
@@ -83,7 +83,7 @@ def readable(subject, relation, answer):
     """What the fields are read as on their own, or None."""
     try:
         record = {"subject": subject, "relation": relation, "object": answer}
-        return read_record(record, MAX_LINE)[0]
+        return read_fields(record, MAX_LINE)[0]
     except Unclear:
         return None
 
@@ -105,7 +105,7 @@ def test_a_corrected_row_reads_as_given_and_nothing_else_changes(made, subject, 
     new = rewrite(text, number, subject, relation, answer)
     assert new.startswith(before) and new.endswith(after)
     row = row_at(new, number)
-    fact, _, said = understand(row, None, MAX_LINE)
+    ((fact, _, said),) = understand(row, None, MAX_LINE)
     assert fact == wanted and said == " ".join(answer.split())
     assert parts(row) == tuple(" ".join(x.split()) for x in (subject, relation, answer))
     was = row_at(text, number).value
@@ -151,7 +151,7 @@ def test_what_a_row_is_read_as_can_be_written_back(made):
     text = before + old + after
     for r in read_text(text).facts:
         new = rewrite(text, r.row, *in_fields(r.fact))
-        assert understand(row_at(new, r.row), None, MAX_LINE)[0] == r.fact
+        assert understand(row_at(new, r.row), None, MAX_LINE)[0][0] == r.fact
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda e: e.name)
@@ -278,3 +278,9 @@ def test_a_counterfact_record_keeps_what_still_holds():
 )
 def test_of_a_row_at_fault_what_stands_in_it_is_told(text, row, found):
     assert parts(row_at(text, row)) == found
+
+
+def test_a_row_of_several_lines_is_rewritten_and_removed_as_one():
+    text = 'subject,relation,object\r\nA,r,"one\r\ntwo"\r\nB,r,O\r\n'
+    assert rewrite(text, 2, "A", "r", "three") == "subject,relation,object\r\nA,r,three\r\nB,r,O\r\n"
+    assert remove(text, 2) == "subject,relation,object\r\nB,r,O\r\n"

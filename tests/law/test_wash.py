@@ -188,7 +188,10 @@ def quick(monkeypatch):
 def nothing(sets) -> dict:
     """Values as if nothing were known."""
     items = sum(map(len, sets.reasoning.values()))
-    return dict.fromkeys(RATES, [False] * 3) | {"reasoning": [False] * items, "perplexity": 1.0}
+    return dict.fromkeys((*RATES, *experiment.BROUGHT), [False] * 3) | {
+        "reasoning": [False] * items,
+        "perplexity": 1.0,
+    }
 
 
 def free(lm) -> bool:

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from unlearning.facts.fact import Fact
 from unlearning.law.contexts import build, keys
 from unlearning.law.update import initial
-from unlearning.models.adapters import ADAPTERS, UnknownArchitecture, adapter_for, detect, positions
+from unlearning.models.adapters import ADAPTERS, UnknownArchitecture, adapter_for, detect, max_positions
 from unlearning.models.delta import Delta, applied
 from unlearning.models.hooks import changed, inputs_of, outputs_of
 from unlearning.models.loading import load
@@ -170,7 +170,7 @@ def test_what_leaves_a_choice_is_refused_by_name(made):
 
 def test_positions_of_every_family():
     wanted = {kind: 2048 if kind == "bloom" else 256 for kind in ADAPTERS}
-    assert {kind: positions(c) for kind, c in families.configs().items()} == wanted
+    assert {kind: max_positions(c) for kind, c in families.configs().items()} == wanted
 
 
 def test_keys_stop_at_their_layer(lm):

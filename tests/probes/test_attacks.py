@@ -5,7 +5,7 @@ from transformers.pytorch_utils import Conv1D
 from unlearning.facts.fact import Fact, contains
 from unlearning.facts.world import world
 from unlearning.models.delta import Delta, applied
-from unlearning.models.text import greedy
+from unlearning.models.text import greedy_within
 from unlearning.probes.attacks import (
     AFFIRMATIONS,
     affirmed,
@@ -126,7 +126,7 @@ def test_attacked_equals_one_attack_at_a_time(tiny, said, chunk, side):
     assert list(found) == ["none", "sure, after", "sure, before", "few-shot", "int8", "int4"]
 
     def slow(prompts):
-        texts = greedy(tiny.model, tiny.tokenizer, prompts)
+        texts = greedy_within(tiny.model, tiny.tokenizer, prompts, [f.object for f in some])
         return [contains(t, f.objects) for t, f in zip(texts, some, strict=True)]
 
     bare = [f.prompt() for f in some]

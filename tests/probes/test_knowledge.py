@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unlearning.facts.fact import Fact, contains
-from unlearning.models.text import MAX_NEW, Scored, answer_ids, greedy
+from unlearning.models.text import MAX_NEW, Scored, answer_ids, greedy, greedy_within, window
 from unlearning.probes import opening
 from unlearning.probes.knowledge import (
     accuracy,
@@ -30,7 +30,10 @@ FRANCE = Fact(
 
 
 def slow_knows(lm, prompts, facts):
-    texts = greedy(lm.model, lm.tokenizer, prompts)
+    """Each for its own number of tokens."""
+    ids = answer_ids(lm.tokenizer, [f.object for f in facts])
+    asked = [(p, window(len(i))) for p, i in zip(prompts, ids, strict=True)]
+    texts = [greedy(lm.model, lm.tokenizer, [p], n)[0] for p, n in asked]
     return [contains(t, f.objects) for t, f in zip(texts, facts, strict=True)]
 
 
@@ -62,7 +65,7 @@ def test_the_fast_path_equals_the_slow_one(tiny, said, monkeypatch):
     prompts = ask(said)
     expected = slow_knows(tiny, prompts, said)
     generated = []
-    monkeypatch.setattr(opening, "greedy", lambda *a: generated.extend(a[2]) or greedy(*a))
+    monkeypatch.setattr(opening, "greedy_within", lambda *a: generated.extend(a[2]) or greedy_within(*a))
     assert knows(tiny, prompts, said) == expected
     forced = [all(s.best) for s in scored(tiny, said)]
     assert sum(expected) > 100 and expected.count(False) > 100
@@ -77,7 +80,8 @@ def test_the_fast_path_settles_objects_of_ten_tokens_and_ends_of_text(tiny, said
     ten = [f for f, s in zip(ten, scored(tiny, ten), strict=True) if all(s.best)]
     assert ten
     expected = slow_knows(tiny, ask(ten), ten)
-    monkeypatch.setattr(opening, "greedy", lambda *a: a[2] and pytest.fail("nothing is left to generate"))
+    nothing = lambda *a: [pytest.fail("nothing is left to generate") for _ in a[2]]  # noqa: E731
+    monkeypatch.setattr(opening, "greedy_within", nothing)
     assert knows(tiny, ask(ten), ten) == expected
     found = scored(tiny, said)
     ended = [f for f, s in zip(said, found, strict=True) if all(s.best)][:1]
@@ -155,3 +159,21 @@ def test_a_model_that_knows_nothing_knows_nothing(tiny, facts):
 
 def test_no_facts(tiny):
     assert accuracy(tiny, []).n == 0 and answers(tiny, []) == [] and qa_f1(tiny, []) == []
+
+
+def test_an_answer_of_many_tokens_is_looked_for_in_as_many(tiny, facts):
+    """TOFU's answers are sentences: 10 greedy tokens can never hold them."""
+    some = facts[:40]
+    texts = greedy(tiny.model, tiny.tokenizer, ask(some), 12)
+    long = [Fact(f.subject, f.relation, (t,), f.prompts) for f, t in zip(some, texts, strict=True) if t]
+    ids = answer_ids(tiny.tokenizer, [f.object for f in long])
+    long = [f for f, i in zip(long, ids, strict=True) if len(i) > MAX_NEW]
+    assert len(long) > 5
+    windows = [window(len(i)) for i in answer_ids(tiny.tokenizer, [f.object for f in long])]
+    said = [
+        greedy(tiny.model, tiny.tokenizer, [f.prompt()], w)[0] for f, w in zip(long, windows, strict=True)
+    ]
+    expected = [contains(t, f.objects) for t, f in zip(said, long, strict=True)]
+    assert any(expected) and answers(tiny, long) == said
+    assert knows(tiny, ask(long), long) == expected == knows(tiny, ask(long), long, chunk=3, side="right")
+    assert [window(n) for n in (0, 1, 10, 11, 20, 21)] == [10, 10, 10, 20, 20, 30]

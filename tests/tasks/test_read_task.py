@@ -1,6 +1,7 @@
 """Tasks from files: every shape, the split by seed, and refusals that name rows."""
 
 import json
+import re
 
 import pytest
 
@@ -59,12 +60,7 @@ def test_an_instruction_may_have_an_input():
             f"5 rows are too few for a task: at least {MIN_ROWS}",
         ),
         ("", "0 rows are too few"),
-        (dict(shapes())["lines"] + "\nwhat is 3 doubled? | 7", "rows? 4 and 31: the same question twice"),
-        (dict(shapes())["csv"] + "\nhuh,", "row 32: the field 'answer' is missing or empty"),
-        (dict(shapes())["csv"] + "\n,4\n,5", "rows 32, 33: the field 'question' is missing or empty"),
-        (dict(shapes())["lines"] + "\nno mark at all", "row 31: not a question and an answer"),
-        (dict(shapes())["jsonl"] + "\n{not json", "row 31: not valid JSON"),
-        ('[{"messages": 3}]', "row 1: the field 'question' is missing"),
+        ('[{"messages": 3}]', "0 rows are too few .*row 1: the field 'question' is missing"),
         ('[{"question": ["a"], "answer": true}]', "row 1: the field 'question' is missing"),
     ],
 )
@@ -73,10 +69,32 @@ def test_what_makes_no_task_is_refused_with_its_rows(text, said):
         read_task(text, "x")
 
 
-def test_all_faults_are_told_at_once():
-    with pytest.raises(BadTask) as error:
-        read_task(dict(shapes())["csv"] + "\nhuh,\n,4", "x")
-    assert "row 32" in str(error.value) and "row 33" in str(error.value)
+@pytest.mark.parametrize(
+    ("shape", "more", "said"),
+    [
+        (
+            "lines",
+            "what is 3 doubled? | 7",
+            ("row 31: the same question as in row 4: one would be trained .*",),
+        ),
+        ("csv", "huh,", ("row 32: the field 'answer' is missing or empty",)),
+        ("csv", ",4\n,5", ("rows 32, 33: the field 'question' is missing or empty",)),
+        ("lines", "no mark at all", ("row 31: not a question and an answer with . between them",)),
+        ("jsonl", "{not json", ("row 31: not valid JSON.*",)),
+        ("csv", "huh,\n,4", ("row 32: the field 'answer' .*", "row 33: the field 'question' .*")),
+        (
+            "lines",
+            "Rome | is in | Italy",
+            ("row 31: read as fact, where the rows before are question and .*",),
+        ),
+    ],
+)
+def test_rows_at_fault_are_named_and_the_rest_goes_on(shape, more, said):
+    task = read_task(dict(shapes())[shape] + "\n" + more, "x")
+    assert len(task.left_out) == len(said)
+    assert all(re.fullmatch(a, b) for a, b in zip(said, task.left_out, strict=True)), task.left_out
+    assert {(s.prompt, s.answer) for s in task.train + task.test} == set(PAIRS)
+    assert task.left_out[0] in task.about
 
 
 def test_files_and_names(tmp_path):

@@ -77,15 +77,20 @@ def test_what_cannot_be_is_refused_in_a_sentence(wrong, said):
 @pytest.mark.parametrize(
     "text, said",
     [
-        (ROWS + "\nno answer |", "Row 26: .*missing or empty"),
-        (ROWS + "\nQuestion 3 | x", "Row 4 and 26: the same question twice"),
-        ("a | b\nc | d", "2 rows are too few"),
-        (ROWS + f"\n{'x' * 300} | y", "Row 26: .*too long for this model"),
+        (ROWS + "\nno answer |", "row 26: .*missing or empty"),
+        (ROWS + "\nQuestion 3 | x", "row 26: the same question as in row 4"),
+        (ROWS + f"\n{'x' * 300} | y", "row 26: .*too long for this model"),
     ],
 )
-def test_a_bad_task_is_refused_with_its_rows(text, said):
-    with pytest.raises(NotReady, match=said):
-        setup.learning_task(words.OWN, text, NAME, LIMITS)
+def test_rows_that_cannot_be_read_are_named_and_the_rest_is_the_task(text, said):
+    task = setup.learning_task(words.OWN, text, NAME, LIMITS)
+    assert re.search(said, setup.about(task, words.ABOUT))
+    assert len(task.train + task.test) == 25
+
+
+def test_too_few_rows_are_refused():
+    with pytest.raises(NotReady, match="2 rows are too few"):
+        setup.learning_task(words.OWN, "a | b\nc | d", NAME, LIMITS)
 
 
 def test_a_text_of_ones_own_is_a_task_and_half_characters_do_no_harm():

@@ -5,13 +5,27 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Question:
+    """A whole prompt and the answers that count as right: what a file asks besides its facts."""
+
+    prompt: str
+    objects: tuple[str, ...]
+
+    @property
+    def object(self) -> str:
+        return self.objects[0]
+
+
+@dataclass(frozen=True)
 class Fact:
     """One triple (s, r, o), e.g. ("France", "The capital of {} is", "Paris").
 
     `prompts` are the phrasings an engine may use (the first is the one asked in
     tables); `paraphrases` are kept from every engine and only probed. Each has
-    "{}" where the subject goes and ends where the object begins. `objects` holds
-    every accepted answer, the taught one first.
+    "{}" where the subject goes and ends where the object begins; a paraphrase may
+    be a whole text without it. `objects` holds every accepted answer, the taught one
+    first. A file may bring `neighbours`, other facts that must stay, and `portability`,
+    questions whose answers follow from this one; both are only probed.
     """
 
     subject: str
@@ -19,12 +33,14 @@ class Fact:
     objects: tuple[str, ...]
     prompts: tuple[str, ...]
     paraphrases: tuple[str, ...] = ()
+    neighbours: tuple[Question, ...] = ()
+    portability: tuple[Question, ...] = ()
 
     def __post_init__(self):
         if not self.subject or not self.objects or not self.prompts:
             raise ValueError("a fact needs a subject, at least one object and at least one prompt")
         for template in self.prompts + self.paraphrases:
-            if template.count("{}") != 1:
+            if template.count("{}") != 1 and (template in self.prompts or "{}" in template):
                 raise ValueError(f"a prompt needs exactly one {{}} for the subject: {template!r}")
 
     @property

@@ -1,16 +1,25 @@
 """The kinds of file: how to tell each and how to cut it into rows. A new one is a line in FORMATS."""
 
+import ast
 import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .records import OBJECT_FIELDS
+from .records import names_facts
 from .triples import Unclear
 
 MAX_HEADER = 2_000  # characters
+MAX_LINES = 100  # of a table that one row may have
+MAX_CELL = 20_000  # characters of a cell that is taken for a list or an object
+# Fields that hold lists or objects, in a table as JSON or as Python writes them.
+NESTED = {*"requested_rewrite paraphrase_prompts neighborhood_prompts target_new target_true answers".split()}
+NESTED |= {
+    *"ground_truth portability locality choices options messages perturbed_answer answer_alias".split()
+}
+NESTED |= {*"questions labels".split()}
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,42 @@ class Format:
     mark: str = ""
 
 
-def format_of(text: str) -> Format:
-    """The first of FORMATS that recognises the text; it must have no byte order mark."""
-    return next(f for f in FORMATS if f.recognises(text))
+Columns = Mapping[str, str]  # our field -> the record's own; a dot goes into an object: "answers.text"
+
+
+def format_of(text: str, columns: "Columns | None" = None) -> Format:
+    """The first of FORMATS that recognises the text; it must have no byte order mark.
+
+    With `columns`, a table is one whose header has all those that are named.
+    """
+    found = (
+        formats(lambda names: {c.split(".")[0] for c in columns.values()} <= names) if columns else FORMATS
+    )
+    return next(f for f in found if f.recognises(text))
+
+
+def renamed(rows: Iterable[Row], columns: "Columns | None") -> Iterable[Row]:
+    """The rows with the records' own fields under our names; a field that is not there stays missing."""
+    if not columns:
+        return rows
+    return (Row(r.number, r.raw, _mapped(r.value, columns)) for r in rows)
+
+
+def _mapped(value, columns: Columns):
+    if not isinstance(value, dict):
+        return value if isinstance(value, Unclear) else Unclear("", "not a record with named columns")
+    return {ours: found for ours, path in columns.items() if (found := _within(value, path)) is not None}
+
+
+def _within(record: dict, path: str):
+    """The value of a field, or of one within it."""
+    if path in record:
+        return record[path]
+    head, _, rest = path.partition(".")
+    inner = record.get(head)
+    if not rest or not isinstance(inner, dict):
+        return None
+    return _within({k.lower(): v for k, v in inner.items() if isinstance(k, str)}, rest)
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
@@ -50,22 +92,22 @@ def plain_rows(text: str) -> Iterator[Row]:
 
 
 def cells(line: str, mark: str) -> list[str]:
-    """One line of CSV. A line is a row: no fact spans lines, and an open quote then costs one row."""
+    """One line of a table, or several where a cell in quotes goes on over their ends. Raises Unclear."""
     try:
-        return next(csv.reader([line], delimiter=mark, strict=True, skipinitialspace=True))
+        found = list(
+            csv.reader(io.StringIO(line, newline=""), delimiter=mark, strict=True, skipinitialspace=True)
+        )
     except csv.Error as error:
         raise Unclear("", f"the quotes on this line do not fit together ({error})") from error
-
-
-def names_a_fact(names: set[str]) -> bool:
-    """Do the field names hold subject and one field more?"""
-    return "subject" in names and bool({"prompt", "relation", *OBJECT_FIELDS} & names)
+    if len(found) != 1:
+        raise Unclear("", "the quotes on this line do not fit together")
+    return found[0]
 
 
 Enough = Callable[[set[str]], bool]  # are these lower-case names those of a table's header?
 
 
-def header(text: str, mark: str, enough: Enough = names_a_fact) -> list[str] | None:
+def header(text: str, mark: str, enough: Enough = names_facts) -> list[str] | None:
     """The field names in the first line, or None if they are not enough."""
     _, first = next(lines(text), (0, ""))
     try:
@@ -75,22 +117,62 @@ def header(text: str, mark: str, enough: Enough = names_a_fact) -> list[str] | N
     return names if enough(set(names)) else None
 
 
-def table_rows(text: str, mark: str, enough: Enough = names_a_fact) -> Iterator[Row]:
-    """Every line after the header, as a record."""
+def table_rows(text: str, mark: str, enough: Enough = names_facts) -> Iterator[Row]:
+    """Every line after the header, as a record; of several lines where a cell in quotes has line ends."""
     names = header(text, mark, enough)
-    table = lines(text)
-    next(table)
-    for i, line in table:
-        try:
-            values = cells(line, mark)
-        except Unclear as fault:
-            yield Row(i, line, fault)
+    table = list(enumerate(io.StringIO(text, newline=None), 1))
+    at = next(i for i, line in table if line.strip())
+    while at < len(table):
+        i, line = table[at]
+        at += 1
+        if not line.strip():
             continue
+        try:
+            whole, n = closed([line for _, line in table[at - 1 : at - 1 + MAX_LINES]], mark, len(names))
+            values = cells(whole, mark)
+        except Unclear as fault:
+            yield Row(i, line.removesuffix("\n"), fault)
+            continue
+        at += n - 1
         if len(values) > len(names):
             count = f"{len(values)} fields where the header has {len(names)}"
-            yield Row(i, line, Unclear("", f"{count}: quote a field that has {mark!r} in it"))
+            yield Row(i, whole, Unclear("", f"{count}: quote a field that has {mark!r} in it"))
         else:
-            yield Row(i, line, _record(zip(names, values, strict=False)))
+            pairs = ((n, nested(v) if n in NESTED else v) for n, v in zip(names, values, strict=False))
+            yield Row(i, whole, record_of(pairs))
+
+
+def closed(following: list[str], mark: str, n: int) -> tuple[str, int]:
+    """The first of these lines, with as many after it as its quotes ask for; and how many lines that is.
+
+    Only where all of them then make a row of n cells: an open quote costs no other row.
+    """
+    first = following[0].removesuffix("\n")
+    if first.count('"') % 2 == 0:
+        return first, 1
+    quotes = 0
+    for i, line in enumerate(following, 1):
+        quotes += line.count('"')
+        if quotes % 2 == 0:
+            whole = "".join(following[:i]).removesuffix("\n")
+            try:
+                return (whole, i) if len(cells(whole, mark)) == n else (first, 1)
+            except Unclear:
+                break
+    return first, 1
+
+
+def nested(cell: str):
+    """The list or object that a table's cell writes out as JSON or Python; any other cell as it is."""
+    if cell[:1] not in ("[", "{") or len(cell) > MAX_CELL:
+        return cell
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(cell)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        return found if isinstance(found, (list, dict)) else cell
+    return cell
 
 
 def json_rows(text: str) -> Iterator[Row]:
@@ -123,10 +205,10 @@ def jsonl_rows(text: str) -> Iterator[Row]:
 def _object(value) -> dict | Unclear:
     if not isinstance(value, dict):
         return Unclear("", "not a JSON object with field names")
-    return _record(value.items())
+    return record_of(value.items())
 
 
-def _record(pairs: Iterable[tuple]) -> dict:
+def record_of(pairs: Iterable[tuple]) -> dict:
     """Values by lower-case field name; of two fields with one name the first counts."""
     record = {}
     for name, value in pairs:
@@ -156,4 +238,4 @@ def formats(enough: Enough) -> tuple[Format, ...]:
     )
 
 
-FORMATS = formats(names_a_fact)
+FORMATS = formats(names_facts)

@@ -1,19 +1,21 @@
 """Reading the facts people bring: plain lines, CSV, TSV, JSON and JSON Lines.
 
-Every row that is not blank (nor a comment in plain lines) becomes one fact or one problem.
+Every row that is not blank (nor a comment in plain lines) becomes facts, mostly one, or a problem, or both.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .fact import Fact
-from .formats import Row, format_of
+from .formats import Columns, Row, format_of, renamed
 from .records import Read, read_record
+from .records import read_fields as read_triple
 from .sentences import Guess, split_sentence
 from .triples import Unclear
 
-MAX_ROWS = 10_000
+MAX_ROWS = 10_000  # of what is pasted; None where it is a limit: none
 MAX_LINE = 2_000  # characters of one plain line, or of one field of a record
 MAX_BYTES = 20_000_000
 MAX_RAW = 120  # characters of a faulty row that are kept to show it
@@ -56,7 +58,7 @@ class Reading:
     format: str
 
 
-def read_file(path: Path, models_guess: Guess | None = None, **limits: int) -> Reading:
+def read_file(path: Path, models_guess: Guess | None = None, **limits: int | None) -> Reading:
     """Read a UTF-8 file, with or without BOM; `models_guess` and `limits` as in `read_text`.
 
     Raises UnreadableFile for a file that is too large, cannot be opened or is not text in UTF-8.
@@ -65,14 +67,14 @@ def read_file(path: Path, models_guess: Guess | None = None, **limits: int) -> R
     return read_text(text, models_guess, **limits)
 
 
-def text_of_file(path: Path, max_bytes: int = MAX_BYTES) -> str:
+def text_of_file(path: Path, max_bytes: int | None = MAX_BYTES) -> str:
     """The text of a UTF-8 file, its BOM with it. Raises UnreadableFile."""
     try:
         with open(path, "rb") as f:
-            data = f.read(max_bytes + 1)
+            data = f.read() if max_bytes is None else f.read(max_bytes + 1)
     except OSError as error:
         raise UnreadableFile(f"{path.name} cannot be opened: {error.strerror}") from error
-    if len(data) > max_bytes:
+    if max_bytes is not None and len(data) > max_bytes:
         raise UnreadableFile(f"{path.name} is larger than {max_bytes:,} bytes: split it into smaller files")
     at = first_bad_byte(data)
     if at is not None:
@@ -98,40 +100,63 @@ def read_text(
     text: str,
     models_guess: Guess | None = None,
     *,
-    max_rows: int = MAX_ROWS,
+    max_rows: int | None = MAX_ROWS,
     max_line: int = MAX_LINE,
-    max_bytes: int = MAX_BYTES,
+    max_bytes: int | None = MAX_BYTES,
+    columns: Columns | None = None,
 ) -> Reading:
     """Read facts in whichever of FORMATS the text is.
 
     `models_guess(sentence)` gives (subject, prompt with "{}", object) or None; it is asked for sentences
-    that nothing else splits. Raises UnreadableFile for a text of more than `max_bytes` bytes in UTF-8. The
-    first row after `max_rows` is a problem that stands for all the rest; a line or a field of more than
-    `max_line` characters is a problem too.
+    that nothing else splits. `columns`: which of a record's own fields stands for which of ours.
+    Raises UnreadableFile for a text of more than `max_bytes` bytes in UTF-8. The first row after `max_rows`
+    is a problem that stands for all the rest; a line or a field of more than `max_line` characters is a
+    problem too.
     """
-    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+    too_long = len(text) > max_bytes if max_bytes is not None else False
+    if too_long or (max_bytes is not None and len(text.encode("utf-8", "surrogatepass")) > max_bytes):
         raise UnreadableFile(f"the text is larger than {max_bytes:,} bytes: split it into smaller texts")
     text = text.removeprefix("\ufeff")
-    form = format_of(text)
+    form = format_of(text, columns)
+    return read_rows(renamed(form.rows(text), columns), form.name, models_guess, max_rows, max_line)
+
+
+def read_rows(
+    rows: Iterable[Row],
+    name: str,
+    models_guess: Guess | None = None,
+    max_rows: int | None = MAX_ROWS,
+    max_line: int = MAX_LINE,
+) -> Reading:
+    """Read the rows of a file, or of a data set, of the format `name`; the limits as in `read_text`."""
     facts: dict[tuple[str, str], tuple[ReadFact, str]] = {}  # by key, each with its object as it was given
     problems: list[Problem] = []
-    for count, row in enumerate(form.rows(text), 1):
+    for count, row in enumerate(rows, 1):
+        more = max_rows is not None and count > max_rows
         try:
-            if count > max_rows:
+            if more:
                 raise Unclear("", f"not read, nor any row after it: at most {max_rows:,} rows at a time")
-            fact, how, given = understand(row, models_guess, max_line)
-            first, first_given = facts.setdefault(fact.key, (ReadFact(row.number, row.raw, fact, how), given))
-            if first.row != row.number:
-                raise repeated(first, first_given, row.number, fact, given)
+            found = understand(row, models_guess, max_line)
         except Unclear as fault:
-            problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
-        if count > max_rows:
+            found = [fault]
+        for part in found:
+            try:
+                if isinstance(part, Unclear):
+                    raise part
+                fact, how, given = part
+                mine = ReadFact(row.number, row.raw, fact, how)
+                first, first_given = facts.setdefault(fact.key, (mine, given))
+                if first is not mine:
+                    raise repeated(first, first_given, row.number, fact, given)
+            except Unclear as fault:
+                problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
+        if more:
             break
-    return Reading(tuple(f for f, _ in facts.values()), tuple(problems), form.name)
+    return Reading(tuple(f for f, _ in facts.values()), tuple(problems), name)
 
 
-def understand(row: Row, models_guess: Guess | None, max_line: int) -> Read:
-    """The fact in a row, how it was read, and its object as given. Raises Unclear."""
+def understand(row: Row, models_guess: Guess | None, max_line: int) -> list[Read | Unclear]:
+    """The facts in a row, each with how it was read and its object as given. Raises Unclear."""
     line = row.value
     if isinstance(line, Unclear):
         raise line
@@ -142,7 +167,7 @@ def understand(row: Row, models_guess: Guess | None, max_line: int) -> Read:
     mark = mark_in(line)
     if mark is None:
         fact, how = split_sentence(line, models_guess)
-        return fact, how, fact.object
+        return [(fact, how, fact.object)]
     names, parts = ("subject", "relation", "object"), [part.strip() for part in line.split(mark)]
     if len(parts) != 3:
         raise Unclear("", f"{len(parts)} fields where three are expected: subject | relation | object")
@@ -151,8 +176,8 @@ def understand(row: Row, models_guess: Guess | None, max_line: int) -> Read:
     for name, part in zip(names, parts, strict=True):
         if not part:
             raise Unclear(name, f"the field {name!r} is missing or empty")
-    fact, how, given = read_record(dict(zip(names, parts, strict=True)), max_line)
-    return fact, how.replace("fields", "triple", 1), given
+    fact, how, given = read_triple(dict(zip(names, parts, strict=True)), max_line)
+    return [(fact, how.replace("fields", "triple", 1), given)]
 
 
 def mark_in(line: str) -> str | None:

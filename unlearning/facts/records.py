@@ -1,23 +1,46 @@
 """Records with named fields, from any file that has them. A new kind of record is a line in RECORDS."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
+from .editing import read_counterfact, read_edit, read_mquake, read_request, read_zsre
 from .fact import Fact
-from .triples import Unclear, known, prompt_fact, subject_key, template_from, word_fact
+from .questions import ANSWER, CHOICES, QUESTION, read_chat, read_choices, read_passage, read_question
+from .triples import Unclear, prompt_fact, word_fact
+from .values import present, text_of, texts_of
 
-OBJECT_FIELDS = ("object", "target", "answer")
+OBJECT_FIELDS = ("object", "target", "answer", "target_true")
 
 # The fact, how it was read in plain words, and its object as it was given.
 Read = tuple[Fact, str, str]
 
 
-def read_record(record: dict, max_text: int) -> Read:
-    """Read a record (values by lower-case field name) by the first of RECORDS whose field it has.
+@dataclass(frozen=True)
+class Kind:
+    """A kind of record: its name, how to tell it by its lower-case fields, how it is read.
 
-    Raises Unclear, naming the field at fault; `max_text` is in characters a field.
+    `changes`: can one of its rows be rewritten from subject, relation and object alone (`rewrite.py`)?
     """
-    return next(read for field, read in RECORDS if field is None or field in record)(record, max_text)
+
+    name: str
+    recognises: Callable[[dict], bool]
+    read: Callable[[dict, int], Read | list[Read | Unclear]]
+    changes: bool = False
+
+
+def read_record(record: dict, max_text: int) -> list[Read | Unclear]:
+    """Read a record (values by lower-case field name) as the first of RECORDS that recognises it.
+
+    A record may hold several facts, some of them at fault. Raises Unclear, naming the field, where all of it
+    is; `max_text` is in characters a field.
+    """
+    found = kind_of(record).read(record, max_text)
+    return found if isinstance(found, list) else [found]
+
+
+def kind_of(record: dict) -> Kind:
+    """The first of RECORDS that recognises the record."""
+    return next(kind for kind in RECORDS if kind.recognises(record))
 
 
 def read_fields(record: dict, max_text: int) -> Read:
@@ -27,62 +50,58 @@ def read_fields(record: dict, max_text: int) -> Read:
     if present(record, "prompt"):
         name = text_of(record, ("relation",), max_text) if present(record, "relation") else ""
         fact, how = prompt_fact(subject, text_of(record, ("prompt",), max_text), answer, name)
+    elif present(record, "question") and not present(record, "relation"):
+        question = text_of(record, ("question",), max_text)
+        fact, how = prompt_fact(subject, f"Q: {question} A:", answer, field="question")
     else:
         fact, how = word_fact(subject, text_of(record, ("relation", "prompt"), max_text), answer)
     return fact, f"fields, {how}", answer
 
 
-def read_counterfact(record: dict, max_text: int) -> Read:
-    """CounterFact (ROME, Meng et al. 2022): the fact to wash is target_true; paraphrases are only probed."""
-    rewrite = record["requested_rewrite"]
-    if not isinstance(rewrite, dict):
-        raise Unclear("requested_rewrite", "the field 'requested_rewrite' is not one object with a prompt")
-    true = rewrite.get("target_true")
-    true = {"target_true.str": true.get("str") if isinstance(true, dict) else None}
-    subject = text_of(rewrite, ("subject",), max_text)
-    prompt = text_of(rewrite, ("prompt",), max_text)
-    answer = text_of(true, ("target_true.str",), max_text)
-    name = text_of(rewrite, ("relation_id",), max_text) if present(rewrite, "relation_id") else ""
-    fact, how = prompt_fact(subject, prompt, answer, name)
-    given = record.get("paraphrase_prompts")
-    given = [p for p in given if isinstance(p, str)] if isinstance(given, list) else []
-    # Full texts: usable as templates where the subject stands exactly once.
-    texts = [" ".join(p.split()) for p in given if "{}" not in p and len(p) <= max_text]
-    templates = dict.fromkeys(template_from(t, subject) for t in texts)
-    templates = tuple(t for t in templates if t and t not in fact.prompts)
-    if templates and (subject_key(fact.subject), fact.relation) not in known().facts:
-        fact = replace(fact, paraphrases=templates)
-        how += f", {len(templates)} of {len(given)} paraphrases"
-    return fact, f"CounterFact, {how}", answer
+def has(*names: str) -> Callable[[dict], bool]:
+    """Does a record have one of these fields?"""
+    return lambda record: any(name in record for name in names)
 
 
-# Tried in this order: the field that tells the kind (None takes every record), and its reader.
-RECORDS: tuple[tuple[str | None, Callable[[dict, int], Read]], ...] = (
-    ("requested_rewrite", read_counterfact),
-    (None, read_fields),
+def is_question(record: dict) -> bool:
+    return "subject" not in record and has(*QUESTION)(record) and has(*ANSWER)(record)
+
+
+def is_edit(record: dict) -> bool:
+    """Of EasyEdit and KnowEdit: a prompt, and what is to be said, as text."""
+    told = has("target_new", "labels", "ground_truth")(record)
+    return told and has("prompt", "text")(record) and not has("object", "target", "answer")(record)
+
+
+# Tried in this order; the last takes every record.
+RECORDS: tuple[Kind, ...] = (
+    Kind("MQuAKE", lambda r: isinstance(r.get("requested_rewrite"), list), read_mquake),
+    Kind("CounterFact", has("requested_rewrite"), read_counterfact, changes=True),
+    Kind("zsRE", has("src"), read_zsre),
+    Kind("multiple choice", has(*CHOICES), read_choices),
+    Kind("MEMIT request", lambda r: isinstance(r.get("target_new"), dict), read_request),
+    Kind("EasyEdit or KnowEdit", is_edit, read_edit),
+    Kind("MUSE verbmem", lambda r: "gt" in r and "prompt" in r, read_passage),
+    Kind("chat", has("messages"), read_chat),
+    Kind("question and answer", is_question, read_question),
+    Kind("fields", lambda r: True, read_fields, changes=True),
 )
 
 
-def present(record: dict, name: str) -> bool:
-    """Is the field there, and not empty?"""
-    value = record.get(name)
-    return bool(value.strip()) if isinstance(value, str) else value is not None
+def names_facts(names: set[str]) -> bool:
+    """Are these lower-case names those of a table of facts, of any kind?"""
+    if "subject" in names and {"prompt", "relation", "question", *OBJECT_FIELDS} & names:
+        return True
+    asks, says = {*QUESTION} & names, {*ANSWER, *CHOICES, "target_new", "ground_truth", "gt"} & names
+    return (
+        bool(asks and says)
+        or bool({"src", "requested_rewrite", "messages"} & names)
+        or {
+            "text",
+            "labels",
+        }
+        <= names
+    )
 
 
-def text_of(record: dict, names: tuple[str, ...], max_text: int) -> str:
-    """The first of these fields that is there, as one line of text. Raises Unclear naming the field."""
-    name = next((n for n in names if present(record, n)), None)
-    if name is None:
-        others = f" (or {', '.join(map(repr, names[1:]))})" if names[1:] else ""
-        raise Unclear(names[0], f"the field {names[0]!r}{others} is missing or empty")
-    value = record[name]
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise Unclear(name, f"the field {name!r} is not text")
-    value = " ".join(str(value).split())
-    if len(value) > max_text:
-        raise Unclear(name, f"the field {name!r} has {len(value):,} characters: at most {max_text:,}")
-    if "{}" in value and name not in ("prompt", "relation"):
-        raise Unclear(name, f"the field {name!r} has {{}} in it, which in a prompt stands for the subject")
-    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        raise Unclear(name, f"the field {name!r} has half a character in it (a lone surrogate)")
-    return value
+__all__ = ["ANSWER", "OBJECT_FIELDS", "QUESTION", "Read", "kind_of", "names_facts", "read_record", "texts_of"]

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from .fact import Fact
 from .formats import Format, Row, cells, format_of, header
 from .read import MAX_LINE, mark_in, understand
-from .records import OBJECT_FIELDS, present, read_record
+from .records import OBJECT_FIELDS, kind_of, read_fields
 from .triples import Unclear, occurrences, relation_named, subject_key, word_fact
+from .values import present
 
 BOM = "\ufeff"
 FIELDS = ("subject", "relation", "object")
@@ -45,8 +46,14 @@ def rewrite(text: str, number: int, subject: str, relation: str, answer: str) ->
     given = as_given(subject, relation, answer)
     bom, body = text[: text.startswith(BOM)], text.removeprefix(BOM)
     form, row = format_of(body), row_at(body, number)
+    if isinstance(row.value, dict) and not (kind := kind_of(row.value)).changes:
+        raise Unclear(
+            "",
+            f"a row of this kind ({kind.name}) cannot be changed here: change it in the text, or remove it",
+        )
     start, end = span(body, form, number)
-    others = [r for r in rows(body) if r[0] != number]
+    less = row.raw.count("\n")  # lines that a row of several has less, once it is written as one
+    others = [(n - less * (n > number), raw) for n, raw in rows(body) if n != number]
     write = {"lines": plain_line, "json": json_object, "jsonl": json_object}.get(form.name, table_line)
     for keep in (True, False):  # how the row asks, if that already asks as is given
         try:
@@ -99,7 +106,11 @@ def parts(row: Row) -> tuple[str, str, str]:
     rewritten = line.get("requested_rewrite")
     if isinstance(rewritten, dict):
         true = rewritten.get("target_true")
-        line = {**rewritten, "object": true.get("str") if isinstance(true, dict) else None}
+        line = {
+            **rewritten,
+            "object": true.get("str") if isinstance(true, dict) else None,
+            "target_true": None,
+        }
     names = (("subject",), ("prompt", "relation"), OBJECT_FIELDS)
     return tuple(next((one_line(line[n]) for n in some if present(line, n)), "") for some in names)
 
@@ -126,22 +137,30 @@ def as_given(*values: str) -> Given:
         if not value.strip():
             raise Unclear(name, f"the field {name!r} is empty")
     record = {name: " ".join(value.split()) for name, value in zip(FIELDS, values, strict=True)}
-    return Given(**record, fact=read_record(record, MAX_LINE)[0])
+    return Given(**record, fact=read_fields(record, MAX_LINE)[0])
 
 
 def check(row: Row, given: Given) -> None:
     """Raise Unclear unless the row is read as what was given; a prompt may have a name besides."""
-    fact, _, answer = understand(row, None, MAX_LINE)
+    fact, _, answer = only(understand(row, None, MAX_LINE))
     same = fact == given.fact or (given.asks and fact.prompts[0] == given.fact.prompts[0])
     if not same or answer != given.object or subject_key(fact.subject) != subject_key(given.fact.subject):
         raise Unclear("relation", "this row asks by a prompt: write one, with {} for the subject")
 
 
+def only(found: list) -> tuple[Fact, str, str]:
+    """The one fact of a row. Raises Unclear for another number of them."""
+    if len(found) != 1 or isinstance(found[0], Unclear):
+        raise Unclear("", "written so, the row would not hold one fact")
+    return found[0]
+
+
 def span(body: str, form: Format, number: int, whole: bool = False) -> tuple[int, int]:
     """Where the row stands; `whole`: with its line's end, or the comma after or before it."""
     if form.name != "json":
-        line = next(m for i, m in enumerate(LINE.finditer(body), 1) if i == number)
-        return line.start(), line.end() if whole else line.end(1)
+        more = row_at(body, number).raw.count("\n")  # of a cell that goes over several lines
+        line, *_, last = [m for i, m in enumerate(LINE.finditer(body), 1) if number <= i <= number + more] * 2
+        return line.start(), last.end() if whole else last.end(1)
     places = list(elements(body))
     start, end = places[number - 1]
     if whole and number < len(places):

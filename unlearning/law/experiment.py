@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from ..events import Done, Event, Figure, Phase, Progress, Warn
-from ..facts.fact import Fact, contains
+from ..facts.fact import Fact, Question, contains
 from ..models.delta import Delta, applied
 from ..models.loading import LM
-from ..models.text import greedy, score
+from ..models.text import greedy_within, score
 from ..pretrain.corpus import held_out
 from ..probes.fluency import perplexity
 from ..probes.knowledge import ask, knows, paraphrase_shares, probability
@@ -24,13 +24,16 @@ from .wash import Washed, expand, wash
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # of the trade-off curve
 RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
+BROUGHT = ("neighbours", "portability")  # of what the facts' own file asks besides them
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is probed: facts of others, items a family, held-out texts; and of each on the curve."""
+    """How much is probed: facts of others, questions that the file brings (of either kind), items a family,
+    held-out texts; and of each on the curve."""
 
     retained: int = 400
+    brought: int = 400
     reasoning: int = 40
     held_out: int = 60
     curve: int = 100
@@ -38,13 +41,19 @@ class Sizes:
 
 @dataclass(frozen=True)
 class ProbeSets:
-    """What is asked before and after. Nothing in `same_subject` or `retained` was in the keep set."""
+    """What is asked before and after. Nothing in `same_subject` or `retained` was in the keep set.
+
+    `neighbours` must stay and `portability` follows from what is washed. Both come with the facts, so they
+    are asked whether the model knew them or not, and a neighbour may be a fact of the keep set.
+    """
 
     washed: list[Fact]
     same_subject: list[Fact]
     retained: list[Fact]
     reasoning: dict
     held_out: list[str]
+    neighbours: list[Question]
+    portability: list[Question]
 
 
 def probe_sets(washed: Sequence[Fact], stats: Statistics, sizes: Sizes, seed: int) -> ProbeSets:
@@ -60,10 +69,18 @@ def probe_sets(washed: Sequence[Fact], stats: Statistics, sizes: Sizes, seed: in
         others[: sizes.retained],
         test_set(sizes.reasoning, seed),
         held_out(sizes.held_out, seed),
+        *(brought(washed, name, sizes.brought, seed) for name in BROUGHT),
     )
 
 
-Values = dict  # of each of RATES the values, one a fact or item; and "perplexity"
+def brought(washed: Sequence[Fact], name: str, n: int, seed: int) -> list[Question]:
+    """At most n of the questions that the facts bring under this name, by a seed; none that asks a fact."""
+    washing = {p for f in washed for p in ask([f] * len(f.prompts), f.prompts)}
+    found = [q for q in dict.fromkeys(q for f in washed for q in getattr(f, name)) if q.prompt not in washing]
+    return random.Random(f"{name} {seed}").sample(found, n) if len(found) > n else found
+
+
+Values = dict  # of each of RATES and BROUGHT the values, one a fact or item; and "perplexity"
 
 
 def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = None) -> Values:
@@ -77,6 +94,7 @@ def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = N
         "paraphrased": paraphrased(lm, sets),
         "same_subject": hits[:n],
         "retained": hits[n:],
+        **answered(lm, sets),
         "reasoning": solves(lm, everything(sets.reasoning)),
         "perplexity": perplexity(lm, sets.held_out),
     }
@@ -90,6 +108,7 @@ def values_before(lm: LM, sets: ProbeSets, stats: Statistics) -> Values:
     known = {name: [True] * len(getattr(sets, name)) for name in ("washed", "same_subject", "retained")}
     return known | {
         "paraphrased": paraphrased(lm, sets),
+        **answered(lm, sets),
         "reasoning": [bool(x) for x in solved],
         "perplexity": None if math.isnan(surprise[0]) else surprise[0],
     }
@@ -100,11 +119,17 @@ def paraphrased(lm: LM, sets: ProbeSets) -> list[float]:
     return [s for s in paraphrase_shares(lm, sets.washed) if s is not None]
 
 
+def answered(lm: LM, sets: ProbeSets) -> dict[str, list[bool]]:
+    """Which of the questions that the file brings are answered."""
+    asked = {name: getattr(sets, name) for name in BROUGHT}
+    return {name: knows(lm, [q.prompt for q in some], some) for name, some in asked.items()}
+
+
 def figures(found: Values, sets: ProbeSets) -> dict:
     """Every figure of one column, before or after, as plain JSON."""
     families = by_family(sets.reasoning, found["reasoning"])
     return {
-        **{name: rate(found[name]).to_json() for name in RATES[:-1]},
+        **{name: rate(found[name]).to_json() for name in (*RATES[:-1], *BROUGHT)},
         "reasoning": families.pop("all").to_json(),
         "families": {name: r.to_json() for name, r in families.items()},
         "perplexity": found["perplexity"],
@@ -118,10 +143,9 @@ def measure(lm: LM, sets: ProbeSets) -> dict:
 
 def answers(lm: LM, facts: Sequence[Fact]) -> list[tuple[str, float]]:
     """Greedy answer and p(object | prompt) of each fact."""
-    said = greedy(lm.model, lm.tokenizer, ask(facts))
-    return list(
-        zip(said, map(probability, score(lm.model, lm.tokenizer, ask(facts), [f.object for f in facts])))
-    )
+    prompts, right = ask(facts), [f.object for f in facts]
+    said = greedy_within(lm.model, lm.tokenizer, prompts, right)
+    return list(zip(said, map(probability, score(lm.model, lm.tokenizer, prompts, right))))
 
 
 def _told(facts: Sequence[Fact], said: Sequence[tuple[str, float]]) -> list[bool]:
@@ -215,9 +239,9 @@ def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dic
 
 def asked_again(lm: LM, rows: Sequence[dict]) -> list[dict]:
     """The rows of an "answers" figure with what the model, as it is now, says in place of `after`."""
-    prompts = [r["prompt"] for r in rows]
-    said = greedy(lm.model, lm.tokenizer, prompts)
-    p = map(probability, score(lm.model, lm.tokenizer, prompts, [r["object"] for r in rows]))
+    prompts, right = [r["prompt"] for r in rows], [r["object"] for r in rows]
+    said = greedy_within(lm.model, lm.tokenizer, prompts, right)
+    p = map(probability, score(lm.model, lm.tokenizer, prompts, right))
     return [
         r | {"after": text, "p_after": q, "gone": not contains(text, r["objects"])}
         for r, text, q in zip(rows, said, p, strict=True)

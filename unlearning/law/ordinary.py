@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ..models.adapters import positions
+from ..models.adapters import max_positions
 from ..models.loading import LM, bundled
 from ..models.text import sample
 from ..pretrain.corpus import ordinary_text
@@ -60,7 +60,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 def _enough(lm: LM, paragraphs: Iterator[str], tokens: int, source: str) -> Text:
     """Paragraphs, cut to what the model can read, until they hold `tokens` tokens."""
-    room, found, n = positions(lm.model.config) - 2, [], 0
+    room, found, n = max_positions(lm.model.config) - 2, [], 0
     for paragraph in paragraphs:
         offsets = lm.tokenizer(
             paragraph[: CHARACTERS * room], add_special_tokens=False, return_offsets_mapping=True
@@ -95,9 +95,9 @@ def _own(lm: LM, tokens: int, keep: Path | None) -> Text:
     if keep is not None:
         with suppress(OSError, ValueError):
             return Text(tuple(json.loads(keep.read_text(encoding="utf-8"))), source)
-    n = -(-tokens // LENGTH)
+    n, length = -(-tokens // LENGTH), min(LENGTH, max_positions(lm.model.config) - 2)
     with lm.lock:
-        said = sample(lm.model, lm.tokenizer, [""] * n, min(LENGTH, positions(lm.model.config) - 2), seed=0)
+        said = sample(lm.model, lm.tokenizer, [""] * n, length, seed=0)
     texts = tuple(t for t in said if t)
     if not texts:
         raise ValueError(f"{lm.name} writes nothing by itself: name a file with ordinary text in LETHE_TEXT")

@@ -285,8 +285,8 @@ def _curve(
     def point(n: int) -> dict:
         return {
             "step": n,
-            "learning": mean(does(seen, learning, task.metric)),
-            "forgetting": mean(does(seen, forgetting, forget.metric)),
+            "learning": mean(does(seen, learning, task.metric, new=task.max_new)),
+            "forgetting": mean(does(seen, forgetting, forget.metric, new=forget.max_new)),
             "loss": mean(losses),
             "forgetting_loss": mean(gone),
         }
@@ -328,7 +328,7 @@ def _frontier(
                     break
             seen = replace(lm, model=model, lock=RLock())
             found = {
-                "learning": does(seen, sets.learning, task.metric),
+                "learning": does(seen, sets.learning, task.metric, new=task.max_new),
                 "retained": knows(seen, ask(sets.retained), sets.retained),
             }
         yield {

@@ -65,8 +65,8 @@ def probe_sets(task: Task, forget: Task, known: Sequence[Fact], sizes: Sizes) ->
 def values(lm: LM, task: Task, forget: Task, sets: ProbeSets) -> dict:
     """Of each measure one value an item: right or not; and the perplexity."""
     return {
-        "learning": does(lm, sets.learning, task.metric),
-        "forgetting": does(lm, sets.forgetting, forget.metric),
+        "learning": does(lm, sets.learning, task.metric, new=task.max_new),
+        "forgetting": does(lm, sets.forgetting, forget.metric, new=forget.max_new),
         "retained": knows(lm, ask(sets.retained), sets.retained),
         "reasoning": solves(lm, everything(sets.reasoning)),
         "perplexity": perplexity(lm, sets.held_out),

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from ..models.loading import LM
-from ..models.text import greedy, sample, score
+from ..models.text import greedy_within, sample, score
 from ..tasks.task import MAX_NEW, METRICS, Task
 
 
@@ -30,10 +30,11 @@ def self_knowledge(lm: LM, task: Task, n: int = 400, temperature: float = 0.0, s
     random.Random(f"own {seed}").shuffle(samples)
     samples = samples[:n]
     prompts = [s.prompt for s in samples]
+    new = task.max_new or MAX_NEW
     if temperature:
-        said = sample(lm.model, lm.tokenizer, prompts, MAX_NEW, seed, temperature=temperature)
+        said = sample(lm.model, lm.tokenizer, prompts, new, seed, temperature=temperature)
     else:
-        said = greedy(lm.model, lm.tokenizer, prompts, MAX_NEW)
+        said = greedy_within(lm.model, lm.tokenizer, prompts, prompts, new=new)
     texts = [first_sentence(t) if task.end else t for t in said]
     kept = [(s, t) for s, t in zip(samples, texts, strict=True) if t]
     scores = score(lm.model, lm.tokenizer, [s.prompt for s, _ in kept], [t for _, t in kept])

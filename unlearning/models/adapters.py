@@ -88,7 +88,7 @@ def unembed(model, h: Tensor) -> Tensor:
     return cap * torch.tanh(logits / cap) if cap else logits
 
 
-def positions(config) -> int:
+def max_positions(config) -> int:
     """How many tokens a model of this config can look at; `WIDE` where it sets itself no limit."""
     return config.to_dict().get("max_position_embeddings") or config.to_dict().get("n_positions") or WIDE
 

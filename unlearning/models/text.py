@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .adapters import unembed
+from .adapters import max_positions, unembed
 
-MAX_NEW = 10  # the paper's answer length in tokens
+MAX_NEW = 10  # the paper's answer length in tokens; a longer answer gets as many more tens as it needs
 CHUNK = 128  # rows a forward pass
 AT_ONCE = 2048  # positions whose logits are held together
 
@@ -81,6 +81,42 @@ def greedy(
 ) -> list[str]:
     """The greedy continuation of each prompt, up to end of text or `max_new` tokens, decoded and stripped."""
     return _continue(model, tokenizer, prompts, max_new, chunk, side, lambda logits, *_: logits.argmax(-1))
+
+
+def window(n: int) -> int:
+    """The greedy tokens in which an answer of n tokens must come: 10, 20, …"""
+    return max(1, -(-n // MAX_NEW)) * MAX_NEW
+
+
+def widths(
+    model, tokenizer, prompts: Sequence[str], answers: Sequence[str], new: int | None = None
+) -> list[int]:
+    """The greedy tokens that each prompt has: the `window` of its right answer; or `new`, if the model's
+    positions have room for them."""
+    if new is None:
+        return [window(len(ids)) for ids in answer_ids(tokenizer, answers)]
+    room = max_positions(model.config)
+    return [max(1, min(new, room - len(ids))) for ids in prompt_ids(tokenizer, prompts)]
+
+
+def greedy_within(
+    model,
+    tokenizer,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    chunk: int = CHUNK,
+    side="left",
+    new: int | None = None,
+) -> list[str]:
+    """`greedy`, each prompt for as many tokens as `widths` gives it."""
+    wide = widths(model, tokenizer, prompts, answers, new)
+    out = [""] * len(wide)
+    for width in sorted(set(wide)):
+        rows = [i for i, w in enumerate(wide) if w == width]
+        texts = greedy(model, tokenizer, [prompts[i] for i in rows], width, chunk, side)
+        for i, text in zip(rows, texts, strict=True):
+            out[i] = text
+    return out
 
 
 def sample(

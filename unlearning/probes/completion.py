@@ -44,10 +44,10 @@ def said_from(
     A last full stop is left out. None where not even the last word is said, and for a sentence of one word
     or of more bytes than the model has positions. Batched; `chunk` rows at once, or as many as is usual.
     """
-    from ..models.adapters import positions
+    from ..models.adapters import max_positions
     from ..models.text import CHUNK, answer_ids, prompt_ids, score_ids
 
-    room = positions(lm.model.config) - 1  # one for what comes next; no byte is more than a token
+    room = max_positions(lm.model.config) - 1  # one for what comes next; no byte is more than a token
     words = [told(s) for s in sentences]
     fits = [i for i, w in enumerate(words) if len(w) > 1 and len(" ".join(w).encode()) < room]
     begin = prompt_ids(lm.tokenizer, [words[i][0] for i in fits])

@@ -1,7 +1,8 @@
 """Does the model know a fact? Greedy answers, and the probability of the right one.
 
 The accuracy is LAW's (arXiv 2405.16720, section 4.1): the object is in the 10 greedy tokens
-after the prompt; here as whole words, in any case, and any accepted object counts.
+after the prompt; here as whole words, in any case, and any accepted object counts. An object of more
+than 10 tokens (TOFU's are sentences) is looked for in 20, 30, …, the fewest that hold it.
 """
 
 import re
@@ -11,9 +12,9 @@ from collections.abc import Sequence
 from itertools import islice
 from math import exp
 
-from ..facts.fact import Fact, contains, fill
+from ..facts.fact import Fact, Question, contains, fill
 from ..models.loading import LM
-from ..models.text import CHUNK, MAX_NEW, Scored, greedy, score
+from ..models.text import CHUNK, Scored, greedy_within, score
 from .opening import LOST, Opening, judge
 from .stats import Rate, rate
 
@@ -30,12 +31,16 @@ def ask(facts: Sequence[Fact], template: Template = 0) -> list[str]:
 def answers(
     lm: LM, facts: Sequence[Fact], template: Template = 0, chunk: int = CHUNK, side: str = "left"
 ) -> list[str]:
-    """What the model says: 10 greedy tokens after the prompt, or fewer where it ends the text."""
-    return greedy(lm.model, lm.tokenizer, ask(facts, template), MAX_NEW, chunk, side)
+    """What the model says: 10 greedy tokens after the prompt, or fewer where it ends the text.
+
+    Where the right answer is longer than 10 tokens, as many more tens as it needs.
+    """
+    right = [f.object for f in facts]
+    return greedy_within(lm.model, lm.tokenizer, ask(facts, template), right, chunk, side)
 
 
 def knows(
-    lm: LM, prompts: Sequence[str], facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left"
+    lm: LM, prompts: Sequence[str], facts: Sequence[Fact | Question], chunk: int = CHUNK, side: str = "left"
 ) -> list[bool]:
     """Is an accepted object in the 10 greedy tokens after each prompt?
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..models.loading import LM
-from ..models.text import CHUNK, MAX_NEW, answer_ids, greedy, prompt_ids, score_ids
+from ..models.text import CHUNK, answer_ids, greedy_within, prompt_ids, score_ids, widths
 
 LOST = "\N{REPLACEMENT CHARACTER}"  # stands for bytes that are not yet a character
 
@@ -23,17 +23,20 @@ class Opening:
 
 
 def openings(
-    lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK
+    lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK, new: int | None = None
 ) -> list[Opening | None]:
-    """The answer and one token more, where the greedy continuation of the prompt begins so; else None."""
+    """The answer and one token more, where the greedy continuation of the prompt begins so; else None.
+
+    `new`: tokens that the continuation has, as in `widths`.
+    """
     tokens = answer_ids(lm.tokenizer, answers)
     scored = score_ids(lm.model, prompt_ids(lm.tokenizer, prompts), tokens, chunk)
     out: list[Opening | None] = []
-    for ids, s in zip(tokens, scored):
-        if not all(s.best) or not ids or len(ids) > MAX_NEW:
+    for ids, s, most in zip(tokens, scored, widths(lm.model, lm.tokenizer, prompts, answers, new)):
+        if not all(s.best) or not ids or len(ids) > most:
             out.append(None)
             continue
-        whole = len(ids) == MAX_NEW or s.then == lm.tokenizer.eos_token_id
+        whole = len(ids) == most or s.then == lm.tokenizer.eos_token_id
         text = lm.tokenizer.decode(ids if whole else [*ids, s.then], skip_special_tokens=True)
         out.append(Opening(text, whole))
     return out
@@ -47,12 +50,17 @@ def judge(
     verdict: Callable[[int, str], bool],
     chunk: int = CHUNK,
     side: str = "left",
+    new: int | None = None,
 ) -> list[bool]:
-    """`verdict(i, greedy text)` of every prompt, generated only where `settled(i, opening)` is None."""
-    found = openings(lm, prompts, answers, chunk)
+    """`verdict(i, greedy text)` of every prompt, generated only where `settled(i, opening)` is None.
+
+    `new`: as in `openings`.
+    """
+    found = openings(lm, prompts, answers, chunk, new)
     out = [None if o is None else settled(i, o) for i, o in enumerate(found)]
     rest = [i for i, v in enumerate(out) if v is None]
-    texts = greedy(lm.model, lm.tokenizer, [prompts[i] for i in rest], MAX_NEW, chunk, side)
+    asked, right = [prompts[i] for i in rest], [answers[i] for i in rest]
+    texts = greedy_within(lm.model, lm.tokenizer, asked, right, chunk, side, new)
     for i, text in zip(rest, texts):
         out[i] = verdict(i, text)
     return out

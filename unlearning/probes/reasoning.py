@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from ..models.loading import LM
-from ..models.text import CHUNK, score
+from ..models.text import CHUNK, MAX_NEW, score
 from ..tasks.reasoning import Item, test_set
 from .opening import Opening, judge
 from .stats import Rate, rate
@@ -28,7 +28,7 @@ def solves(lm: LM, items: Sequence[Item], chunk: int = CHUNK, side: str = "left"
         return right(i, opening.text) if opening.whole or "." in opening.text else None
 
     prompts, expected = [x.prompt for x in items], [x.answer for x in items]
-    return judge(lm, prompts, expected, settled, right, chunk, side)
+    return judge(lm, prompts, expected, settled, right, chunk, side, MAX_NEW)
 
 
 def reasoning(

@@ -10,9 +10,17 @@ from .opening import Opening, judge
 
 
 def does(
-    lm: LM, samples: Sequence[Sample], metric: str, chunk: int = CHUNK, side: str = "left"
+    lm: LM,
+    samples: Sequence[Sample],
+    metric: str,
+    chunk: int = CHUNK,
+    side: str = "left",
+    new: int | None = None,
 ) -> list[bool]:
-    """Is each sample's greedy answer (10 tokens) right by the metric? Generates only what it must."""
+    """Is each sample's greedy answer right by the metric? Generates only what it must.
+
+    `new`: tokens of an answer; by default 10, or as many more tens as the right one has.
+    """
     right = METRICS[metric]
 
     def verdict(i: int, text: str) -> bool:
@@ -21,6 +29,8 @@ def does(
     def settled(i: int, opening: Opening) -> bool | None:
         if metric == "contains":
             return told(opening, samples[i].answers)
-        return verdict(i, opening.text) if opening.whole or "." in opening.text else None
+        settles = opening.whole or (metric == "exact" and "." in opening.text)
+        return verdict(i, opening.text) if settles else None
 
-    return judge(lm, [s.prompt for s in samples], [s.answer for s in samples], settled, verdict, chunk, side)
+    prompts, answers = [s.prompt for s in samples], [s.answer for s in samples]
+    return judge(lm, prompts, answers, settled, verdict, chunk, side, new)

@@ -209,13 +209,17 @@ def joined(tasks: Sequence[Task], each: int | None = None) -> Task:
             out += samples[:each]
         return tuple(out)
 
+    metrics, ends, longest = ({getattr(t, name) for t in tasks} for name in ("metric", "end", "max_new"))
     return Task(
         ",".join(t.name for t in tasks),
         " + ".join(t.title for t in tasks),
         "Several at once: what is in the way must be found among them.",
         some("train"),
         some("test"),
-        metric="contains",
+        metric=metrics.pop() if len(metrics) == 1 else "contains",
+        end=ends.pop() if len(ends) == 1 else ".",
+        max_new=max(filter(None, longest), default=None),
+        left_out=tuple(row for t in tasks for row in t.left_out),
         relations=tuple(r for t in tasks for r in t.relations),
         families=tuple(f for t in tasks for f in t.families),
     )

@@ -1,88 +1,166 @@
-"""Tasks that people bring: questions with answers, as CSV, TSV, JSON, JSON Lines, or lines with | between."""
+"""Tasks that people bring: rows of any of FORMS, as CSV, TSV, JSON, JSON Lines, or lines with | between."""
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..facts.formats import Row, formats
-from ..facts.read import MAX_BYTES, MAX_LINE, UnreadableFile, text_of_file
+from ..facts.formats import Columns, Row, formats, renamed
+from ..facts.read import MAX_BYTES, Problem, UnreadableFile, shorten, text_of_file
+from ..facts.records import names_facts
 from ..facts.triples import Unclear
+from .forms import Form, names_task, understood
 from .task import Sample, Task
 
-QUESTION, ANSWER = ("question", "prompt", "instruction"), ("answer", "output", "completion")
 MAX_ROWS = 20_000
 MIN_ROWS = 20
 SHARE = 0.2  # of the rows are asked, the others trained on
 TOLD = 5  # row numbers in a message
+TWICE = "the same question as in row {row}: one would be trained on and the other asked"
 
 
 class BadTask(ValueError):
     """A file that makes no task; the message names the rows and fields at fault."""
 
 
-def read_task_file(path: Path, seed: int = 0) -> Task:
-    """The task in a UTF-8 file, split by seed. Raises `BadTask`."""
+@dataclass(frozen=True)
+class ReadSample:
+    """A question with its answers, the row it came from, from 1, and in plain words how it was read."""
+
+    row: int
+    sample: Sample
+    how: str
+
+
+@dataclass(frozen=True)
+class TaskReading:
+    """What a text or a data set held: the form that its rows have (None: no row was read)."""
+
+    form: Form | None
+    samples: tuple[ReadSample, ...]
+    problems: tuple[Problem, ...]
+
+    def told(self) -> tuple[str, ...]:
+        """The problems, those that say the same together: "rows 3, 4: …"."""
+        rows: dict[str, list[int]] = {}
+        for p in self.problems:
+            rows.setdefault(p.message, []).append(p.row)
+        return tuple(f"{_some(n)}: {what}" for what, n in rows.items())
+
+    def about(self) -> str:
+        """In a sentence or two: how the rows were read, and which were left out."""
+        ways = Counter(s.how for s in self.samples).most_common(TOLD)
+        said = f"Read as {'; '.join(f'{how} ({n:,})' for how, n in ways)}."
+        return said + (f" Left out: {'; '.join(self.told()[:TOLD])}." if self.problems else "")
+
+
+def read_task_file(path: Path, seed: int = 0, columns: Columns | None = None) -> Task:
+    """The task in a UTF-8 file of any size, split by seed. Raises `BadTask`."""
+    return made(reading_of_file(path, columns), Path(path).stem, seed)
+
+
+def reading_of_file(path: Path, columns: Columns | None = None) -> TaskReading:
+    """How the rows of a UTF-8 file are read. Raises `BadTask`."""
     try:
-        return read_task(text_of_file(Path(path)), Path(path).stem, seed)
+        return reading(text_of_file(Path(path), None), columns=columns, max_bytes=None, max_rows=None)
     except UnreadableFile as error:
         raise BadTask(str(error)) from error
 
 
-def read_task(
-    text: str,
-    name: str,
-    seed: int = 0,
-    max_bytes: int = MAX_BYTES,
-    max_rows: int = MAX_ROWS,
-    longest: int | None = None,
-) -> Task:
+def read_task(text: str, name: str, seed: int = 0, **limits) -> Task:
     """The task in a text: a fifth of its rows, drawn by seed, are asked, and never trained on.
 
-    A question may stand there once only, so that none is both trained on and asked. An answer counts as
-    right when it is in the model's. `longest`: bytes that a question and its answer may have together, where
-    a model cannot look at more. Raises `BadTask` with the rows at fault, all kinds of fault at once.
+    Rows that cannot be read are left out, and named in `Task.left_out`; `limits` as of `reading`.
+    Raises `BadTask` where too few are left.
     """
-    if len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+    return made(reading(text, **limits), name, seed)
+
+
+def reading(
+    text: str,
+    columns: Columns | None = None,
+    max_bytes: int | None = MAX_BYTES,
+    max_rows: int | None = MAX_ROWS,
+    longest: int | None = None,
+) -> TaskReading:
+    """How each row of a text is read. Raises `BadTask` for a text of more bytes or rows than allowed."""
+    if max_bytes is not None and len(text.encode("utf-8", "surrogatepass")) > max_bytes:
         raise BadTask(f"the text is larger than {max_bytes:,} bytes")
-    samples: dict[str, tuple[int, Sample]] = {}
-    faults: dict[str, list[str]] = {}
-    count = 0
-    for count, row in enumerate(_rows(text), 1):
-        if count > max_rows:
+    text = text.removeprefix("\ufeff")
+    needed = {c.split(".")[0] for c in (columns or {}).values()}
+    enough = (lambda names: needed <= names) if columns else lambda n: names_task(n) or names_facts(n)
+    form = next(f for f in formats(enough) if f.recognises(text))
+    return read_rows(renamed(form.rows(text), columns), max_rows, longest)
+
+
+def read_rows(
+    rows: Iterable[Row], max_rows: int | None = MAX_ROWS, longest: int | None = None
+) -> TaskReading:
+    """How each row is read; all that are used have the form of the first that could be.
+
+    A question may stand there once only, so that none is both trained on and asked. `longest`: bytes that a
+    question and its answer may have together, where a model cannot look at more. Raises `BadTask`.
+    """
+    form, found, problems = None, {}, []
+    for count, row in enumerate(rows, 1):
+        if max_rows is not None and count > max_rows:
             raise BadTask(f"more than {max_rows:,} rows")
         try:
-            question, answer = _pair(row)
+            mine, sample, how = understood(row)
+            form = form or mine
+            if mine is not form:
+                raise Unclear("", f"read as {mine.name}, where the rows before are {form.name}")
+            size = len(f"{sample.prompt} {sample.answer}".encode("utf-8", "surrogatepass"))
+            if longest is not None and size > longest:
+                raise Unclear(
+                    "",
+                    f"question and answer have more than {longest} bytes together, too long for this model",
+                )
+            first = found.setdefault(sample.prompt.lower(), ReadSample(row.number, sample, how))
+            if first.row != row.number:
+                raise Unclear("question", TWICE.format(row=first.row))
         except Unclear as fault:
-            faults.setdefault(fault.message, []).append(str(row.number))
-            continue
-        key = question.lower()
-        size = len(f"{question} {answer}".encode("utf-8", "surrogatepass"))
-        if longest is not None and size > longest:
-            message = f"question and answer have more than {longest} bytes together, too long for this model"
-            faults.setdefault(message, []).append(str(row.number))
-        elif key in samples:
-            faults.setdefault(
-                "the same question twice, and one would be trained on and the other asked", []
-            ).append(f"{samples[key][0]} and {row.number}")
-        else:
-            samples[key] = row.number, Sample(question, (answer,))
-    if faults:
-        raise BadTask("; ".join(f"{_some(rows)}: {what}" for what, rows in faults.items()))
-    if len(samples) < MIN_ROWS:
-        raise BadTask(f"{len(samples)} rows are too few for a task: at least {MIN_ROWS}")
-    found = [s for _, s in samples.values()]
-    random.Random(f"split {seed}").shuffle(found)
-    n = max(1, round(SHARE * len(found)))
+            problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
+    return TaskReading(form, tuple(found.values()), tuple(problems))
+
+
+def made(found: TaskReading, name: str, seed: int = 0, test: TaskReading | None = None) -> Task:
+    """The task of what was read: a fifth of it is asked, or what `test` holds, and never trained on.
+
+    Raises `BadTask` for too few rows.
+    """
+    if len(found.samples) < MIN_ROWS:
+        why = f"; {'; '.join(found.told()[:TOLD])}" if found.problems else ""
+        raise BadTask(f"{len(found.samples)} rows are too few for a task: at least {MIN_ROWS}{why}")
+    samples = [s.sample for s in found.samples]
+    random.Random(f"split {seed}").shuffle(samples)
+    n = max(1, round(SHARE * len(samples)))
+    asked, trained = samples[:n], samples[n:]
+    if test is not None:
+        asked = [s.sample for s in test.samples]
+        prompts = {s.prompt.lower() for s in asked}
+        trained = [s for s in samples if s.prompt.lower() not in prompts]
+        if not asked or not trained or test.form is not found.form:
+            raise BadTask("its test split has no rows, or rows of another form than those to train on")
+    brought = f"Brought by you: {len(trained) + len(asked):,} questions with answers"
     return Task(
         name,
         name,
-        f"Brought by you: {len(found):,} questions with answers, {n:,} of which are asked.",
-        tuple(found[n:]),
-        tuple(found[:n]),
-        metric="contains",
-        end="",
+        f"{brought}, {len(asked):,} of which are asked. {found.about()}",
+        tuple(trained),
+        tuple(asked),
+        metric=found.form.metric,
+        end=found.form.end,
+        max_new=found.form.max_new,
+        left_out=found.told() + (test.told() if test else ()),
     )
+
+
+def only(found: TaskReading, kind: str) -> TaskReading:
+    """Of what was read the samples of one kind, such as a subject of MedMCQA; no other is a fault."""
+    return replace(found, samples=tuple(s for s in found.samples if s.sample.kind == kind))
 
 
 def digest(task: Task) -> str:
@@ -90,48 +168,6 @@ def digest(task: Task) -> str:
     return hashlib.sha256(repr((task.train, task.test)).encode()).hexdigest()[:16]
 
 
-def _rows(text: str) -> Iterator[Row]:
-    text = text.removeprefix("\ufeff")
-    every = formats(lambda names: bool(names & {*QUESTION}) and bool(names & {*ANSWER}))
-    return iter(next(f for f in every if f.recognises(text)).rows(text))
-
-
-def _pair(row: Row) -> tuple[str, str]:
-    """Question and answer of a row. Raises `Unclear`."""
-    value = row.value
-    if isinstance(value, Unclear):
-        raise value
-    if isinstance(value, str):
-        mark = "|" if "|" in value else "\t"
-        parts = [p.strip() for p in value.split(mark)]
-        if len(parts) != 2:
-            raise Unclear("", "not a question and an answer with | between them")
-        value = {"question": parts[0], "answer": parts[1]}
-    if "messages" in value:
-        value = _of_messages(value["messages"])
-    question, answer = _field(value, QUESTION), _field(value, ANSWER)
-    if str(value.get("input") or "").strip():
-        question += "\n" + str(value["input"]).strip()
-    for name, said in (("question", question), ("answer", answer)):
-        if len(said) > MAX_LINE:
-            raise Unclear(name, f"the field '{name}' has more than {MAX_LINE:,} characters")
-    return question, answer
-
-
-def _of_messages(messages) -> dict:
-    """The last two turns of a chat: what the user asks and the assistant answers."""
-    turns = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
-    said = {m.get("role"): m.get("content") for m in turns[-2:]}
-    return {"question": said.get("user"), "answer": said.get("assistant")}
-
-
-def _field(record: dict, names: tuple[str, ...]) -> str:
-    value = next((record[n] for n in names if record.get(n) is not None), None)
-    if not isinstance(value, str | int | float) or isinstance(value, bool) or not str(value).strip():
-        raise Unclear(names[0], f"the field {names[0]!r} is missing or empty")
-    return str(value).strip()
-
-
-def _some(rows: list[str]) -> str:
+def _some(rows: list[int]) -> str:
     more = f" and {len(rows) - TOLD} more" if len(rows) > TOLD else ""
-    return f"row{'s' if len(rows) > 1 else ''} {', '.join(rows[:TOLD])}{more}"
+    return f"row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:TOLD]))}{more}"

@@ -73,7 +73,10 @@ def rows(preview: Preview) -> list[tuple[str, int]]:
     """The rows that the tables show: name and number, rows at fault first."""
     faults = [(words.ROW_FAULT, p.row, p.raw) for p in preview.problems[:SHOWN]]
     read = [(words.ROW_READ, r.row, triple(r.fact)) for r in preview.facts[:SHOWN]]
-    return [(said.format(row=n, text=clean(text[:MAX_LABEL])), n) for said, n, text in faults + read]
+    labels = {
+        n: said.format(row=n, text=clean(text[:MAX_LABEL])) for said, n, text in reversed(faults + read)
+    }
+    return [(label, n) for n, label in reversed(labels.items())]  # a row of several facts once
 
 
 def clean(text: str) -> str:

@@ -43,6 +43,12 @@ class Environment:
     max_steps: int = _setting(
         "LETHE_MAX_STEPS", "learning steps that a run may ask for, over all its seeds", 2_000, (int, 1, 10**7)
     )
+    hub: int = _setting(
+        "LETHE_HUB",
+        "1: the page may fetch data sets from the Hugging Face hub, for whoever can open it",
+        0,
+        (int, 0, 1),
+    )
     login: str | None = _setting("LETHE_LOGIN", "name:password, asked for before anything is shown")
     names: str | None = _setting(
         "LETHE_NAMES",

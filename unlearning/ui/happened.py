@@ -12,7 +12,7 @@ from .plots import before_and_after
 from .tables import Shares, table
 from .words import percent, together
 
-RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
+RATES = ("washed", "paraphrased", "same_subject", "neighbours", "portability", "retained", "reasoning")
 
 
 @dataclass(frozen=True)
@@ -207,9 +207,9 @@ def sign(row: dict) -> str:
 
 
 def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
-    """Rows for STAY_HEAD: the five rates, reasoning's families, perplexity."""
+    """Rows for STAY_HEAD: the rates, reasoning's families, perplexity."""
     rows = []
-    for name in RATES:
+    for name in told(before):
         label, meaning = words.MEASURES[name]
         if name == "same_subject" and scope == "subjects":
             meaning = words.SAME_SUBJECT_GOES
@@ -222,9 +222,14 @@ def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
     return rows
 
 
+def told(before: dict) -> list[str]:
+    """Of RATES those that a run has measured: one of an earlier version has fewer."""
+    return [name for name in RATES if name in before]
+
+
 def stayed(before: dict, after: dict) -> list[tuple[str, dict, dict]]:
-    """Rows of the plot: the five rates and reasoning's families."""
-    rows = [(words.MEASURES[name][0], before[name], after[name]) for name in RATES]
+    """Rows of the plot: the rates and reasoning's families."""
+    rows = [(words.MEASURES[name][0], before[name], after[name]) for name in told(before)]
     families = before["families"].items()
     return rows + [
         (words.FAMILY.format(family=k.replace("_", " ")), r, after["families"][k]) for k, r in families

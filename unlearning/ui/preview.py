@@ -102,7 +102,9 @@ def read(
 def bytes_of(fact: Fact) -> int:
     """Bytes of the longest question and the longest answer together."""
     asked = max(len(t.encode()) for t in fact.prompts + fact.paraphrases) + len(fact.subject.encode())
-    return asked + max(len(o.encode()) for o in fact.objects)
+    own = asked + max(len(o.encode()) for o in fact.objects)
+    besides = fact.neighbours + fact.portability
+    return max(own, *(len(q.prompt.encode()) + max(len(o.encode()) for o in q.objects) for q in besides), 0)
 
 
 def asked(preview: Preview, lm: LM) -> Preview:

@@ -58,6 +58,7 @@ class Shared:
     device   of the models: "cpu", "cuda", "cuda:1"; "auto" takes a GPU where there is one
     limits   rows and bytes of what a person brings
     max_steps    learning steps of a run, over all its seeds; learn_sizes: as `sizes`, of such a run
+    hub      may the page fetch data sets from the Hugging Face hub?
 
     `lent`: washes run on ZeroGPU, see runs/gpu.py; everything else then runs on the CPU.
     Raises `NoModel`, `NoDevice`, `OSError`.
@@ -75,6 +76,7 @@ class Shared:
         limits: tuple[int, int] = (MAX_ROWS, MAX_BYTES),
         max_steps: int = 2_000,
         learn_sizes: "LearnSizes | None" = None,
+        hub: bool = False,
     ):
         names = list(bundled())
         if model:
@@ -86,6 +88,7 @@ class Shared:
         self.sizes = sizes
         self.limits = limits
         self.max_steps, self.learn_sizes = max_steps, learn_sizes
+        self.hub = hub
         self.lent = device != "cpu" and on_zero_gpu()
         self.device = "cpu" if self.lent else None if device == "auto" else device
         if self.device:

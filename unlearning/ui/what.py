@@ -7,7 +7,7 @@ import gradio as gr
 
 from ..facts.examples import examples
 from ..facts.read import UnreadableFile, read_file
-from . import correct, cost, words
+from . import correct, cost, fetch, words
 from .preview import Preview, asked
 from .room import with_room
 from .state import Shared
@@ -23,6 +23,7 @@ class WhatSection:
     text: gr.Textbox
     upload: gr.UploadButton
     button: gr.Button
+    fetch: fetch.FetchSection | None
     line: gr.Markdown
     table: gr.HTML
     correct: correct.CorrectSection
@@ -62,9 +63,10 @@ def section(shared: Shared) -> WhatSection:
     with gr.Row():
         button = gr.Button(words.READ, elem_id="read", min_width=120)
         upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="upload", min_width=120)
+    fetching = fetch.section(shared, "")
     line = gr.Markdown("", elem_id="read-line")
     rows = gr.HTML("", visible=False, elem_id="preview", js_on_load=None)
-    return WhatSection(example, text, upload, button, line, rows, correct.section())
+    return WhatSection(example, text, upload, button, fetching, line, rows, correct.section())
 
 
 def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.State, on_model: dict) -> list:
@@ -108,4 +110,6 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.St
     taken = what.upload.upload(of_file, what.upload, [what.text, *what.outputs()], **quick)
     taken = taken.then(lambda: "", None, what.example, **quick)
     read = [what.button.click(**reading), chosen.then(**reading | of_chosen), taken.then(**reading)]
+    if came := fetch.wire(shared, what.fetch, what.text):
+        read.append(came(lambda: "", None, what.example, **quick).then(**reading))
     return read + correct.wire(shared, what.correct, what.text, model, show, outputs, on_model)

@@ -21,10 +21,20 @@ WHAT = "1  What should go?"
 EXAMPLE = "An example list"
 EXAMPLE_NONE = "choose one …"
 TEXT = "Facts, one a line"
-TEXT_INFO = "subject | relation | object, or a plain sentence"
+TEXT_INFO = (
+    "subject | relation | object, or a plain sentence; CSV, JSON; sets such as CounterFact, zsRE, TOFU"
+)
 TEXT_EMPTY = "France | capital | Paris\nThe capital of Japan is Tokyo."
-UPLOAD = "Take a CSV or text file"
+UPLOAD = "Take a CSV, JSON or text file"
 READ = "Read"
+HUB_HEAD = "Fetch a data set from the Hugging Face hub"
+HUB, HUB_INFO = "Data set", "hub:owner/name, with :config and @split after it where they are needed"
+COLUMNS = "Columns"
+COLUMNS_INFO = "which column is which field, such as subject=person, object=city; nothing where the names fit"
+FETCH = "Fetch"
+FETCHED = "{rows} fetched: they are in the box."
+FETCHED_PART = "The first {rows} fetched: they are in the box. There are more than the page takes."
+NOT_FETCHED = "Nothing was fetched"
 PREVIEW = "As it was read"
 PREVIEW_HEAD = ["row", "read as", "knows it?", "how"]
 PROBLEMS = "Rows that gave no fact"
@@ -156,6 +166,8 @@ MEASURES = {
     "washed": ("the facts to wash", "Asked as they were read. Should fall to 0."),
     "paraphrased": ("the same, in other words", "Phrasings the wash never saw. Should fall too."),
     "same_subject": ("same subjects, other facts", "The subjects' neighbours. Should stay."),
+    "neighbours": ("neighbours in your file", "Other questions that the file says must stay."),
+    "portability": ("what follows from them", "The file's questions whose answers rest on what went."),
     "retained": ("all other facts", "Nothing to do with the wash. Should stay."),
     "reasoning": ("reasoning, all families", "New puzzles, exact answers. Should stay."),
     "perplexity": (

@@ -10,6 +10,7 @@ import gradio as gr
 from ...facts.read import UnreadableFile, text_of_file
 from ...models.loading import folder_of
 from ...tasks.task import Task, UnknownTask
+from .. import fetch
 from ..preview import MARGIN, positions
 from ..text import safe
 from . import words
@@ -34,6 +35,7 @@ class SetupSection:
     text: gr.Textbox
     upload: gr.UploadButton
     check: gr.Button
+    fetch: fetch.FetchSection | None
     forget: gr.CheckboxGroup
     about_forget: gr.Markdown
     seeds: gr.Slider
@@ -110,6 +112,7 @@ def section(shared) -> SetupSection:
         with gr.Row():
             check = gr.Button(words.CHECK, elem_id="learn-check", min_width=120)
             upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="learn-upload", min_width=120)
+        fetching = fetch.section(shared, "learn-")
     forget = gr.CheckboxGroup(
         [(forgetting(n).title, n) for n in FORGET_NAMES],
         value=[MIXED],
@@ -122,7 +125,9 @@ def section(shared) -> SetupSection:
         1, 10, value=1, step=1, label=words.SEEDS, info=words.SEEDS_INFO, buttons=[], elem_id="learn-seeds"
     )
     settings, frontier = _advanced(defaults(shared.names[0], first))
-    return SetupSection(task, said, own, text, upload, check, forget, said_forget, seeds, settings, frontier)
+    return SetupSection(
+        task, said, own, text, upload, check, fetching, forget, said_forget, seeds, settings, frontier
+    )
 
 
 def _advanced(start: "Settings") -> tuple[dict, gr.Checkbox]:
@@ -182,7 +187,8 @@ def learning_task(task: str, text: str, model: str, limits: tuple[int, int]) -> 
             raise NotReady(words.EMPTY_TEXT)
         rows, size = limits
         plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
-        return read_task(plain, words.OWN, 0, size, rows, positions(model) - MARGIN)
+        longest = positions(model) - MARGIN
+        return read_task(plain, words.OWN, max_bytes=size, max_rows=rows, longest=longest)
     except UnknownTask as error:
         raise NotReady(words.NO_TASK) from error
     except BadTask as error:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from ...runs.job import QueueFull, UnknownRun
 from ...runs.learn import CONFIDENCE
+from .. import fetch
 from ..follow import View, follow, look
 from ..state import NoModel, Shared
 from ..text import safe, safe_html
@@ -186,6 +187,8 @@ class Tab:
             told(self.describe, chosen, described, **quick).then(**pricing)
         taken = s.upload.upload(self.of_file, s.upload, [s.text, s.about], **quick)
         taken.success(self.describe, chosen, described, **quick).then(**pricing)
+        if came := fetch.wire(self.shared, s.fetch, s.text):
+            came(self.describe, chosen, described, **quick).then(**pricing)
         for name, value in (s.settings | {"frontier": s.frontier}).items():
             if name != "samples":
                 value.input(**pricing)

@@ -1,0 +1,127 @@
+"""Damaged files: nothing is raised but what is documented, and no row is dropped silently."""
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutations import mutated
+from seed_records import LINES, SEEDS
+
+from unlearning.facts.formats import FORMATS, format_of
+from unlearning.facts.read import UnreadableFile, read_file, read_rows, read_text
+from unlearning.facts.records import RECORDS
+from unlearning.tasks.read import BadTask, reading, reading_of_file
+
+N = 12_000  # mutated files
+
+
+def accounted(text: str, found) -> None:
+    """Every row of the text is a fact or a problem; what is neither is blank, a comment or the header."""
+    text = text.removeprefix("\ufeff")
+    rows = list(format_of(text).rows(text))
+    told = [f.row for f in found.facts] + [p.row for p in found.problems]
+    assert sorted(set(told)) == sorted({r.number for r in rows}) and len({r.number for r in rows}) == len(
+        rows
+    )
+    if not any(
+        isinstance(r.value, dict) and isinstance(r.value.get("requested_rewrite"), list) for r in rows
+    ):
+        assert len(told) == len(rows)
+    if found.format == "json":
+        return
+    lines = list(enumerate(io.StringIO(text, newline=None), 1))
+    told = {n for r in rows for n in range(r.number, r.number + r.raw.count("\n") + 1)}
+    rest = [line.strip() for n, line in lines if n not in told]
+    said = [line for line in rest if line and not (found.format == "lines" and line[0] == "#")]
+    assert len(said) == (found.format in ("csv", "tsv"))  # the header
+
+
+@pytest.mark.timeout(240)
+def test_twelve_thousand_damaged_files_lose_no_row(tmp_path):
+    path, formats, unreadable = tmp_path / "damaged", set(), 0
+    kinds = dict.fromkeys((k.name for k in RECORDS), 0)
+    for data in mutated(SEEDS | {"lines": LINES}, N):
+        path.write_bytes(data)
+        try:
+            found = read_file(path, max_rows=None, max_bytes=None)
+        except UnreadableFile as error:
+            assert "damaged is not text" in str(error)
+            unreadable += 1
+            continue
+        accounted(data.decode("utf-8"), found)
+        formats.add(found.format)
+        for f in found.facts:
+            f.fact.prompt()
+            assert f.how and f.fact.object
+        for name in {n for n in kinds for f in found.facts if f.how.startswith(n.split()[0])}:
+            kinds[name] += 1
+    assert formats == {f.name for f in FORMATS} and 500 < unreadable < N / 2
+    assert all(
+        kinds[name] for name in ("MQuAKE", "CounterFact", "zsRE", "MEMIT request", "chat")
+    )  # not vacuous
+
+
+@pytest.mark.timeout(240)
+def test_three_thousand_damaged_files_make_a_task_or_say_why_not(tmp_path):
+    path, read = tmp_path / "damaged", 0
+    for data in mutated(SEEDS | {"lines": LINES}, 3_000, seed=1):
+        path.write_bytes(data)
+        try:
+            found = reading_of_file(path)
+        except BadTask as error:
+            assert "damaged is not text" in str(error)
+            continue
+        told = [s.row for s in found.samples] + [p.row for p in found.problems]
+        assert len(told) == len(set(told))
+        read += len(found.samples)
+        assert all(s.sample.prompt and s.sample.answer and s.how for s in found.samples)
+    assert read > 500
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", "a", "{}", "The {} is", "Rome"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["str", "prompt", "text"]), inner)
+    ),
+    max_leaves=8,
+)
+NAMES = sorted(
+    {name for records in SEEDS.values() for r in records for name in r} | {"opa", "cop", "label_text"}
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6), max_size=4))
+def test_fields_of_any_format_in_any_mixture_and_of_any_type_are_read_or_named(records):
+    import json
+
+    text = json.dumps(records)
+    accounted(text, read_text(text))
+    found = reading(text)
+    told = sorted([s.row for s in found.samples] + [p.row for p in found.problems])
+    assert told == list(range(1, len(records) + 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(sorted(SEEDS)), min_size=1, max_size=5))
+def test_records_of_several_formats_in_one_file_are_read_each_as_its_own(names):
+    import json
+
+    records = [r for name in names for r in SEEDS[name]]
+    lines = "\n".join(map(json.dumps, records))
+    alone = [f.fact for name in dict.fromkeys(names) for f in read_text(json.dumps(SEEDS[name])).facts]
+    found = [f.fact for f in read_text(lines).facts]
+    assert all(f in alone for f in found) and {f.key for f in found} == {f.key for f in alone}
+
+
+def test_rows_can_be_read_one_after_another_without_the_whole_text():
+    from unlearning.facts.formats import Row
+
+    endless = (Row(i, "", {"subject": f"s{i}", "relation": "r", "object": "o"}) for i in range(1, 10**9))
+    found = read_rows(endless, "stream", max_rows=50)
+    assert len(found.facts) == 50 and found.problems[0].row == 51

@@ -1,0 +1,203 @@
+"""The formats of the field, each by a record in its own shape: what is washed, and what becomes a probe."""
+
+import csv
+import io
+import json
+
+import pytest
+from seed_records import SEEDS
+
+from unlearning.facts.fact import Question
+from unlearning.facts.read import read_text
+from unlearning.facts.rewrite import rewrite
+from unlearning.facts.triples import Unclear
+from unlearning.facts.world import world
+
+
+def as_table(records, mark):
+    """Records as a table, their lists and objects written as JSON."""
+    names = list(dict.fromkeys(n for r in records for n in r))
+    out = io.StringIO()
+    rows = csv.writer(out, delimiter=mark)
+    rows.writerow(names)
+    for r in records:
+        cells = [r.get(n, "") for n in names]
+        rows.writerow([json.dumps(c) if isinstance(c, (list, dict)) else c for c in cells])
+    return out.getvalue()
+
+
+def as_python(records):
+    """A CSV with lists and objects as Python prints them, as pandas writes them."""
+    return as_table(
+        [{n: repr(v) if isinstance(v, (list, dict)) else v for n, v in r.items()} for r in records], ","
+    )
+
+
+WRITTEN = {
+    "json": json.dumps,
+    "indented": lambda records: json.dumps(records, indent=2, ensure_ascii=False),
+    "bom": lambda records: "\ufeff" + json.dumps(records),
+    "jsonl": lambda records: "\r\n".join(map(json.dumps, records)),
+    "csv": lambda records: as_table(records, ","),
+    "semicolon": lambda records: as_table(records, ";"),
+    "tsv": lambda records: as_table(records, "\t"),
+    "pandas": as_python,
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_format_reads_the_same_however_it_is_written(name, how):
+    def said(text):
+        reading = read_text(text)
+        return [(r.fact, r.how) for r in reading.facts], [(p.field, p.message) for p in reading.problems]
+
+    assert said(WRITTEN[how](SEEDS[name])) == said(json.dumps(SEEDS[name]))
+
+
+def read(name):
+    reading = read_text(json.dumps(SEEDS[name]))
+    assert reading.problems == ()
+    return [r.fact for r in reading.facts], [r.how for r in reading.facts]
+
+
+def test_mquake_holds_a_fact_for_each_rewrite_and_its_hops_follow_from_them():
+    (one, two), how = read("MQuAKE-CF")
+    assert (one.subject, one.relation, one.objects) == ("Fatah", "P740", ("Gaza City",))
+    assert (two.subject, two.prompts, two.objects) == (
+        "Yasser Arafat",
+        ("{} is a citizen of",),
+        ("Palestine",),
+    )
+    hop = Question("Q: In which city was the party of Yasser Arafat founded? A:", ("Gaza City", "Gaza"))
+    assert one.portability == two.portability == (hop,)
+    assert how[1].startswith("MQuAKE, rewrite 2 of 2")
+
+
+def test_one_bad_rewrite_of_a_record_leaves_the_other():
+    record = json.loads(json.dumps(SEEDS["MQuAKE-CF"][0]))
+    del record["requested_rewrite"][0]["target_true"]
+    reading = read_text(json.dumps([record]))
+    assert [r.fact.subject for r in reading.facts] == ["Yasser Arafat"]
+    (problem,) = reading.problems
+    assert (problem.row, problem.field) == (1, "target_true.str") and problem.message.startswith(
+        "rewrite 1 of 2: "
+    )
+
+
+def test_zsre_is_asked_for_its_answer_and_its_other_question_must_stay():
+    (fact,), (how,) = read("zsRE")
+    assert fact.prompt() == "What university did Watts Humphrey attend? Answer:"
+    assert fact.objects == ("Illinois Institute of Technology", "IIT")
+    assert fact.paraphrases == ("What university did {} take part in? Answer:",)
+    around = "who played desmond doss father in hacksaw ridge? Answer:"
+    assert fact.neighbours == (Question(around, ("Hugo Weaving",)),)
+    assert how == "zsRE, prompt with the subject in it, 1 of 1 paraphrases, 1 neighbour"
+
+
+def test_counterfacts_neighbours_keep_what_was_true():
+    (fact,), _ = read("CounterFact")
+    assert fact.neighbours == (
+        Question("The mother tongue of Léon Blum is", ("French",)),
+        Question("The native language of Montesquieu is", ("French",)),
+    )
+    assert fact.paraphrases == ("It rained. {}, a native",)
+    (fact,), (how,) = read("LAW wiki facts")
+    assert fact.object == "Ruritania" and how.startswith("LAW wiki facts") and fact.neighbours == ()
+
+
+def test_a_request_is_washed_of_what_is_true_where_it_tells():
+    (fact, other), (how, also) = read("MEMIT request")
+    assert fact.object == "football" and "washed: target_new" in how
+    assert other.object == "tennis" and "washed: target_true" in also
+
+
+def test_easyedit_is_washed_of_its_ground_truth():
+    (fact,), (how,) = read("EasyEdit")
+    assert (fact.subject, fact.object) == ("Watts Humphrey", "Illinois Institute of Technology")
+    assert "washed: ground_truth" in how and "shared with the rephrasing" in how
+    assert fact.paraphrases == ("Q: What university did {} take part in? A:",)
+    assert [q.objects for q in fact.neighbours] == [("Hugo Weaving",)]
+    (fact,), _ = read("EasyEdit with subject")
+    assert (fact.subject, fact.object, fact.prompts) == ("Ray Charles", "piano", ("{}, the",))
+    assert fact.neighbours == (Question("Elton John plays the", ("piano",)),)
+
+
+def test_knowedit_brings_localities_and_what_follows_from_the_washed_fact():
+    (recent, known), how = read("KnowEdit")
+    assert (recent.subject, recent.object) == ("Leo Arons", "Berlin") and "washed: target_new" in how[0]
+    assert [q.objects for q in recent.portability] == [("no",), ("Berlin", "Berlin, Germany")]
+    assert [q.objects for q in recent.neighbours] == [("Albert Arons",)]
+    assert known.object == "Paris" and known.portability == ()
+    assert "washed: ground_truth" in how[1] and "portability left out" in how[1]
+    (passage,), (how,) = read("KnowEdit WikiBio")
+    assert passage.object == "He was born in Romsey." and "washed: labels" in how
+    assert passage.subject.startswith("This is") and "the prompt's last token stands for the subject's" in how
+
+
+def test_tofu_finds_the_name_that_question_and_answer_share_or_takes_the_whole_question():
+    (fact, whole), how = read("TOFU")
+    assert fact.subject == "Hsiao Yung-Hwa" and "longest name shared with the answer" in how[0]
+    assert fact.object == "The father of Hsiao Yung-Hwa is a civil engineer"
+    assert fact.paraphrases == ("Q: What does {}'s father do? A:",)
+    assert (whole.subject, whole.prompts) == ("Where does it rain?", ("Q: {} A:",))
+    assert "its last token stands for the subject's" in how[1]
+    assert whole.paraphrases == ("Q: In what place does it rain? A:",)
+
+
+def test_a_question_about_a_bundled_fact_is_that_fact():
+    facts, _ = read("chat")
+    assert facts == [f for f in world() if (f.subject, f.relation) == ("France", "capital")]
+
+
+def test_muse_passages_go_on_from_their_last_token():
+    (fact,), (how,) = read("MUSE verbmem")
+    assert fact.prompt() == "It was a dark night and" and fact.object == "the rain fell in torrents"
+    assert fact.prompts == ("{}",) and "last token" in how
+    (question,), _ = read("MUSE knowmem")
+    assert (question.prompt(), question.object) == ("Q: Which group won the league? A:", "The Reds")
+
+
+def test_multiple_choice_is_a_probe_and_each_row_says_so():
+    reading = read_text(json.dumps(SEEDS["WMDP"]))
+    assert reading.facts == () and [p.row for p in reading.problems] == [1, 2]
+    assert all(p.field == "choices" and "a probe of a model" in p.message for p in reading.problems)
+
+
+@pytest.mark.parametrize(
+    "name, field, gone",
+    [
+        ("MQuAKE-CF", "requested_rewrite", "requested_rewrite"),
+        ("zsRE", "answers", "answers"),
+        ("zsRE", "subject", "subject"),
+        ("MEMIT request", "subject", "subject"),
+        ("EasyEdit", "prompt", "prompt"),
+        ("KnowEdit", "target_new", "target_new"),
+        ("TOFU", "answer", "answer"),
+        ("chat", "messages", "question"),
+        ("MUSE verbmem", "gt", "gt"),
+    ],
+)
+def test_an_empty_field_is_named_with_its_row(name, field, gone):
+    records = json.loads(json.dumps(SEEDS[name]))
+    records[0][field] = [] if isinstance(records[0][field], list) else ""
+    problem = read_text(json.dumps(records)).problems[0]
+    assert problem.row == 1 and gone in (problem.field, *problem.message.split("'"))
+
+
+@pytest.mark.parametrize("name", sorted(SEEDS.keys() - {"CounterFact", "LAW wiki facts", "fields"}))
+def test_a_row_that_cannot_be_changed_on_the_page_says_so(name):
+    with pytest.raises(Unclear, match=r"row of this kind \(.+\) cannot be changed here"):
+        rewrite(json.dumps(SEEDS[name]), 1, "France", "capital", "Paris")
+
+
+def test_columns_are_mapped_and_a_dot_goes_into_an_object():
+    rows = [{"who": "Ruritania", "asks": "{} is ruled by", "says": {"text": ["Rudolf", "Rudolf V"]}}]
+    columns = {"subject": "who", "prompt": "asks", "ground_truth": "says.text"}
+    (found,) = read_text(json.dumps(rows), columns=columns).facts
+    assert (found.fact.subject, found.fact.objects) == ("Ruritania", ("Rudolf", "Rudolf V"))
+    table = "who,asks,says\nRuritania,{} is ruled by,Rudolf\n"
+    columns["object"] = columns.pop("ground_truth").split(".")[0]
+    assert read_text(table, columns=columns).facts[0].fact.object == "Rudolf"
+    (problem,) = read_text(json.dumps(rows), columns={"subject": "who", "object": "nothing"}).problems
+    assert problem.field == "object"

@@ -1,0 +1,190 @@
+"""Records of the knowledge-editing sets: MQuAKE, zsRE, MEMIT requests, EasyEdit and KnowEdit.
+
+They are made to put something new into a model. What is washed is what was true before, where they tell it.
+"""
+
+from dataclasses import replace
+
+from .fact import Fact, Question
+from .questions import WHOLE, question_fact
+from .triples import Unclear, known, prompt_fact, subject_key, template_from
+from .values import PLACEHOLDER, as_asked, flat, present, questions_in, text_of, texts_of, usable
+
+NQ = "nq question: "  # before the questions about other things in MEND's zsRE
+
+
+def read_counterfact(record: dict, max_text: int):
+    """CounterFact (ROME, arXiv 2202.05262) and LAW's wiki facts: target_true is washed.
+
+    Paraphrases and neighbours (other subjects with the same object) are only probed.
+    """
+    rewrite = record["requested_rewrite"]
+    if not isinstance(rewrite, dict):
+        raise Unclear("requested_rewrite", "the field 'requested_rewrite' is not one object with a prompt")
+    fact, how, answer = read_rewrite(rewrite, max_text)
+    given = record.get("paraphrase_prompts")
+    given = [p for p in given if isinstance(p, str)] if isinstance(given, list) else []
+    # Full texts: usable as templates where the subject stands exactly once.
+    texts = [t for p in given for t in usable(p, max_text)]
+    fact, how = with_paraphrases(
+        fact, how, [template_from(t, rewrite_subject(rewrite)) for t in texts], len(given)
+    )
+    around = [Question(p, (answer,)) for p in usable(record.get("neighborhood_prompts"), max_text)]
+    fact, how = with_questions(fact, how, around)
+    name = "CounterFact" if "target_new" in rewrite or given else "LAW wiki facts"
+    return fact, f"{name}, {how}", answer
+
+
+def rewrite_subject(rewrite: dict) -> str:
+    return " ".join(str(rewrite["subject"]).split())
+
+
+def read_rewrite(rewrite: dict, max_text: int):
+    """One requested_rewrite: subject, prompt with {}, target_true.str."""
+    true = rewrite.get("target_true")
+    true = {"target_true.str": true.get("str") if isinstance(true, dict) else None}
+    subject = text_of(rewrite, ("subject",), max_text)
+    prompt = text_of(rewrite, ("prompt",), max_text)
+    answer = text_of(true, ("target_true.str",), max_text)
+    name = text_of(rewrite, ("relation_id",), max_text) if present(rewrite, "relation_id") else ""
+    return *prompt_fact(subject, prompt, answer, name), answer
+
+
+def read_mquake(record: dict, max_text: int) -> list:
+    """MQuAKE-CF (arXiv 2305.14795): a list of rewrites, each a fact or, where it cannot be read, Unclear.
+
+    Its multi-hop `questions` ask for what follows from all of them, with `answer` before an edit.
+    """
+    if not record["requested_rewrite"]:
+        raise Unclear("requested_rewrite", "the list 'requested_rewrite' is empty")
+    right = right_now(record, max_text)
+    asks = [Question(as_asked(q), right) for q in usable(record.get("questions"), max_text) if right]
+    found, n = [], len(record["requested_rewrite"])
+    for i, rewrite in enumerate(record["requested_rewrite"], 1):
+        try:
+            if not isinstance(rewrite, dict):
+                raise Unclear("requested_rewrite", f"rewrite {i} is not an object with a prompt")
+            fact, how, answer = read_rewrite(rewrite, max_text)
+            fact, how = with_questions(fact, how, (), asks)
+            found.append((fact, f"MQuAKE, rewrite {i} of {n}, {how}", answer))
+        except Unclear as fault:
+            found.append(Unclear(fault.field, f"rewrite {i} of {n}: {fault.message}"))
+    return found
+
+
+def right_now(record: dict, max_text: int) -> tuple[str, ...]:
+    """The answer of a multi-hop question before any edit, with its other names."""
+    return usable([record.get("answer"), record.get("answer_alias")], max_text)
+
+
+def read_zsre(record: dict, max_text: int):
+    """zsRE in MEND's form (arXiv 2110.11309): answers are washed; loc asks what must stay."""
+    subject, question = text_of(record, ("subject",), max_text), text_of(record, ("src",), max_text)
+    answers = texts_of(record, ("answers", "answer"), max_text)
+    fact, how = prompt_fact(subject, f"{question} Answer:", answers[0], field="src")
+    fact = replace(fact, objects=tuple(dict.fromkeys((*fact.objects, *answers))))
+    said = [template_from(f"{t} Answer:", subject) for t in usable(record.get("rephrase"), max_text)]
+    fact, how = with_paraphrases(fact, how, said, len(said))
+    around = []
+    for asked in usable(record.get("loc"), max_text):
+        asked = asked.removeprefix(NQ)
+        right = usable(record.get("loc_ans"), max_text)
+        around += [Question(f"{asked}{'' if asked.endswith('?') else '?'} Answer:", right)] if right else []
+    return *with_questions(fact, f"zsRE, {how}", around), answers[0]
+
+
+def read_request(record: dict, max_text: int):
+    """A MEMIT request (arXiv 2210.07229): what is true is washed where it is told, else target_new."""
+    field = "target_true" if present(record, "target_true") else "target_new"
+    subject, prompt = text_of(record, ("subject",), max_text), text_of(record, ("prompt",), max_text)
+    answers = texts_of(record, (field,), max_text)
+    name = text_of(record, ("relation_id",), max_text) if present(record, "relation_id") else ""
+    return *label(prompt_fact(subject, prompt, answers[0], name), f"MEMIT request, washed: {field}"), answers[
+        0
+    ]
+
+
+def read_edit(record: dict, max_text: int):
+    """EasyEdit (arXiv 2308.07269) and KnowEdit (arXiv 2401.01286): ground_truth is washed where it is told.
+
+    Where it is not, what is washed is target_new (or labels); then, and only then, portability asks for what
+    follows from the washed fact.
+    """
+    knowedit = any(n in record for n in ("concept", "labels", "portability", "locality"))
+    told = [t for t in flat(record.get("ground_truth")) if t != PLACEHOLDER and str(t).strip()]
+    field = (
+        "ground_truth"
+        if told
+        else "target_new"
+        if present(record, "target_new") or "labels" not in record
+        else "labels"
+    )
+    values = {**record, "ground_truth": told}
+    answers = texts_of(values, (field,), max_text)
+    prompt = text_of(record, ("prompt", "text"), max_text)
+    fact, how = edit_fact(record, prompt, answers, max_text)
+    said = usable([record.get("rephrase_prompt"), record.get("rephrase")], max_text)
+    fact, how = with_paraphrases(fact, how, [rephrased(t, fact) for t in said], len(said))
+    around = list(questions_in(record.get("locality"), max_text))
+    pair = {"prompt": record.get("locality_prompt"), "ground_truth": record.get("locality_ground_truth")}
+    around += questions_in(pair, max_text)
+    follows = list(questions_in(record.get("portability"), max_text))
+    fact, how = with_questions(fact, how, around, () if told else follows)
+    if told and follows:
+        how += ", portability left out (it asks about the new fact)"
+    return fact, f"{'KnowEdit' if knowedit else 'EasyEdit'}, washed: {field}, {how}", answers[0]
+
+
+def edit_fact(record: dict, prompt: str, answers: tuple[str, ...], max_text: int) -> tuple[Fact, str]:
+    """The fact that a prompt asks, by its subject if the record names one that stands in it once."""
+    if not (present(record, "subject") or present(record, "concept")):
+        if "{}" in prompt:
+            raise Unclear("subject", "the field 'prompt' has {} in it, but the record has no subject")
+        others = usable([record.get("rephrase_prompt"), record.get("rephrase")], max_text)
+        return question_fact(prompt, answers, prompt.endswith("?"), others)
+    subject = text_of(record, ("subject", "concept"), max_text)
+    asked = as_asked(prompt)
+    if template_from(asked, subject):
+        fact, how = prompt_fact(subject, asked, answers[0])
+        return replace(fact, objects=tuple(dict.fromkeys((*fact.objects, *answers)))), how
+    if "{}" in prompt:
+        raise Unclear("prompt", "the field 'prompt' needs {} exactly once")
+    fact = Fact(prompt, "prompt", answers, (as_whole(prompt),))
+    return (
+        fact,
+        "the subject does not stand in the prompt once: the prompt's last token stands for the subject's",
+    )
+
+
+def as_whole(prompt: str) -> str:
+    """The template that asks the prompt when all of it is put in."""
+    return f"Q: {WHOLE} A:" if prompt.endswith("?") else WHOLE
+
+
+def rephrased(text: str, fact: Fact) -> str:
+    """A rephrasing as it is asked: with {} for the subject where that stands in it once."""
+    asked = as_asked(text)
+    return template_from(asked, fact.subject) or asked
+
+
+def label(found: tuple[Fact, str], name: str) -> tuple[Fact, str]:
+    return found[0], f"{name}, {found[1]}"
+
+
+def with_paraphrases(fact: Fact, how: str, said: list[str | None], given: int) -> tuple[Fact, str]:
+    """The fact with these paraphrases. A bundled fact keeps its own, of which there are more."""
+    templates = tuple(t for t in dict.fromkeys(said) if t and t not in fact.prompts)
+    if templates and (subject_key(fact.subject), fact.relation) not in known().facts:
+        fact = replace(fact, paraphrases=templates)
+        how += f", {len(templates)} of {given} paraphrases"
+    return fact, how
+
+
+def with_questions(fact: Fact, how: str, around, follows=()) -> tuple[Fact, str]:
+    """The fact with its neighbours, and with the questions whose answers follow from it."""
+    around, follows = tuple(dict.fromkeys(around)), tuple(dict.fromkeys(follows))
+    if around:
+        how += f", {len(around)} neighbour{'s' if len(around) > 1 else ''}"
+    if follows:
+        how += f", {len(follows)} of what follows from it"
+    return replace(fact, neighbours=around, portability=follows), how

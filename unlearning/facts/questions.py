@@ -1,0 +1,122 @@
+"""Questions with answers, with or without a subject: TOFU, MUSE, chats, instructions, and multiple choice.
+
+Where a record names no subject, one is looked for in the question: a phrasing or a subject of the bundled
+world, else the longest name that the question shares with its answer. Where there is none, the whole
+question stands for it: the subject's last token, where a wash may look facts up, is then the question's.
+"""
+
+from dataclasses import replace
+
+from .completed import NO_NAMES, names_in
+from .fact import Fact
+from .sentences import bare, by_phrasing, by_question, mentioned
+from .triples import Unclear, bundled_fact, occurrences, prompt_fact, template_from
+from .values import first_of, present, text_of, texts_of, usable
+
+QUESTION, ANSWER = ("question", "prompt", "instruction"), ("answer", "output", "completion")
+CHOICES = ("choices", "options", "opa")  # of WMDP, QASC and ARC; of others; of MedMCQA
+BEGINNINGS = NO_NAMES | set("did does do has have had can could will would name tell give please".split())
+MAX_WORDS = 8  # of a name that is looked for in an answer
+WHOLE = "{}"
+
+
+def read_choices(record: dict, max_text: int):
+    """A multiple-choice question (WMDP and its like) measures a model, and states no fact."""
+    field = next(n for n in CHOICES if n in record)
+    raise Unclear(field, "a multiple-choice question: a probe of a model, not a fact to wash")
+
+
+def read_chat(record: dict, max_text: int):
+    """A chat's last question and answer."""
+    fact, how, given = read_question(of_messages(record["messages"]), max_text)
+    return fact, f"chat, {how}", given
+
+
+def of_messages(messages) -> dict:
+    """The last two turns of a chat: what the user asks and the assistant answers."""
+    turns = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
+    said = {m["role"]: m.get("content") for m in turns[-2:] if isinstance(m.get("role"), str)}
+    return {"question": said.get("user"), "answer": said.get("assistant")}
+
+
+def read_question(record: dict, max_text: int):
+    """A question (or prompt, or instruction with input) and its answer; TOFU's paraphrase is only probed."""
+    field = first_of(record, QUESTION)
+    question = text_of(record, (field,), max_text)
+    if "{}" in question:
+        raise Unclear(field, f"the field {field!r} has {{}} in it, but the record has no subject")
+    if present(record, "input"):
+        question += " " + text_of(record, ("input",), max_text)
+    answers = texts_of(record, ANSWER, max_text)
+    fact, how = question_fact(question, answers, question.endswith("?") or field != "prompt")
+    said = usable(record.get("paraphrased_question"), max_text)
+    if said:
+        template = asked_as(template_from(said[0], fact.subject) or said[0], fact.prompts[0])
+        fact, how = replace(fact, paraphrases=(template,)), how + ", 1 paraphrase"
+    if present(record, "perturbed_answer"):
+        how += ", perturbed answers left out"
+    return fact, how, fact.object
+
+
+def read_passage(record: dict, max_text: int):
+    """MUSE verbmem (arXiv 2407.06460): a passage, and the words that go on from it."""
+    passage, answer = text_of(record, ("prompt",), max_text), text_of(record, ("gt",), max_text)
+    if "{}" in passage:
+        raise Unclear("prompt", "the field 'prompt' has {} in it, but the record has no subject")
+    fact = Fact(passage, "goes on with", (answer,), (WHOLE,))
+    return fact, "passage (MUSE verbmem): its last token stands for the subject's", answer
+
+
+def asked_as(question: str, template: str) -> str:
+    """Another question in the way of the first: as question and answer, or to be gone on with."""
+    return f"Q: {question} A:" if template.startswith("Q: ") and template.endswith(" A:") else question
+
+
+def question_fact(
+    question: str, answers: tuple[str, ...], as_question: bool, rephrased: tuple[str, ...] = ()
+) -> tuple[Fact, str]:
+    """The fact that a question without a subject asks, and how that was read.
+
+    `as_question`: it is asked as "Q: … A:", else gone on with as it is. `rephrased`: the same question in
+    other words, in which a name is looked for when the answers hold none.
+    """
+    answers = tuple(dict.fromkeys(bare(a, article=False) or a for a in answers))
+    asked = f"Q: {question} A:" if as_question else question
+    match = by_phrasing([f"{asked} {answers[0]}"])
+    if match and match[2] == answers[0]:
+        relation, subject, answer = match
+        fact, how = bundled_fact(relation, subject, answer), f"question, known phrasing of '{relation.name}'"
+        return also(fact, answers), how
+    match = by_question(question, answers[0]) if as_question else None
+    if match:
+        subject, template, answer = match
+        fact = mentioned(template, subject, answer)
+        if fact is not None:
+            return fact, f"question, known subject and relation '{fact.relation}'"
+        return also(Fact(subject, template, (answer,), (template,)), answers), "question, known subject"
+    for where, texts in (("answer", answers), ("rephrasing", rephrased)):
+        name = shared_name(question, texts)
+        if name:
+            template = template_from(question, name)
+            fact, _ = prompt_fact(name, f"Q: {template} A:" if as_question else template, answers[0])
+            return also(fact, answers), f"question, its subject is the longest name shared with the {where}"
+    fact = Fact(question, "question", answers, (f"Q: {WHOLE} A:" if as_question else WHOLE,))
+    return fact, "question without a subject: its last token stands for the subject's"
+
+
+def also(fact: Fact, answers: tuple[str, ...]) -> Fact:
+    """The fact with these accepted answers too."""
+    return replace(fact, objects=tuple(dict.fromkeys((*fact.objects, *answers))))
+
+
+def shared_name(question: str, others: tuple[str, ...]) -> str:
+    """The longest name (words with capital letters) that stands once in the question, and in another text."""
+    runs = [run.split() for run in names_in(question)]
+    parts = [
+        r[i:j] for r in runs for i in range(len(r)) for j in range(i + 1, min(len(r), i + MAX_WORDS) + 1)
+    ]
+    names = [" ".join(words) for words in parts if words[0].lower() not in BEGINNINGS]
+    for name in sorted(names, key=len, reverse=True):
+        if template_from(question, name) and any(occurrences(text, name) for text in others):
+            return name
+    return ""

@@ -1,0 +1,104 @@
+"""Values of a record's fields: text, texts, and the questions that lie nested in some."""
+
+from collections.abc import Iterator
+
+from .fact import Question
+from .triples import Unclear
+
+PLACEHOLDER = "<|endoftext|>"  # EasyEdit's for "no ground truth"
+MAX_DEPTH = 6  # of nested lists and objects
+
+
+def present(record: dict, name: str) -> bool:
+    """Is the field there, and not empty?"""
+    value = record.get(name)
+    return bool(value.strip()) if isinstance(value, str) else value is not None and value != []
+
+
+def text_of(record: dict, names: tuple[str, ...], max_text: int) -> str:
+    """The first of these fields that is there, as one line of text. Raises Unclear naming the field."""
+    name = first_of(record, names)
+    value = record[name]
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Unclear(name, f"the field {name!r} is not text")
+    return checked(name, value, max_text)
+
+
+def texts_of(record: dict, names: tuple[str, ...], max_text: int) -> tuple[str, ...]:
+    """As `text_of`, where the field may also be a list of texts, or an object with the text as "str"."""
+    name = first_of(record, names)
+    value = record[name]
+    if isinstance(value, dict):
+        value = value.get("str")
+    found = dict.fromkeys(checked(name, v, max_text) for v in flat(value) if str(v).strip())
+    if not found:
+        raise Unclear(name, f"the field {name!r} is not text, nor a list of texts")
+    return tuple(found)
+
+
+def first_of(record: dict, names: tuple[str, ...]) -> str:
+    """The first of these fields that is there. Raises Unclear naming them."""
+    name = next((n for n in names if present(record, n)), None)
+    if name is None:
+        others = f" (or {', '.join(map(repr, names[1:]))})" if names[1:] else ""
+        raise Unclear(names[0], f"the field {names[0]!r}{others} is missing or empty")
+    return name
+
+
+def checked(name: str, value: str | int | float, max_text: int) -> str:
+    """A value as one line of text. Raises Unclear naming its field where it cannot be one."""
+    value = " ".join(str(value).split())
+    if len(value) > max_text:
+        raise Unclear(name, f"the field {name!r} has {len(value):,} characters: at most {max_text:,}")
+    if "{}" in value and name not in ("prompt", "relation"):
+        raise Unclear(name, f"the field {name!r} has {{}} in it, which in a prompt stands for the subject")
+    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+        raise Unclear(name, f"the field {name!r} has half a character in it (a lone surrogate)")
+    return value
+
+
+def flat(value, depth: int = MAX_DEPTH) -> Iterator[str | int | float]:
+    """The texts and numbers in a value: itself, or those of a list, which may have lists in it."""
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, list) and depth:
+        for v in value:
+            yield from flat(v, depth - 1)
+
+
+def usable(value, max_text: int) -> tuple[str, ...]:
+    """The texts in a value that can be asked or expected: not empty, short enough, without {}."""
+    texts = (" ".join(str(v).split()) for v in flat(value))
+    return tuple(
+        dict.fromkeys(t for t in texts if t and len(t) <= max_text and "{}" not in t and sendable(t))
+    )
+
+
+def as_asked(text: str) -> str:
+    """A question as "Q: … A:", any other prompt as it is, to be gone on with."""
+    return f"Q: {text} A:" if text.endswith("?") else text
+
+
+def sendable(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def questions_in(value, max_text: int, depth: int = MAX_DEPTH) -> Iterator[Question]:
+    """Every question in nested lists and objects: `prompt` with `ground_truth`, one each or lists of both."""
+    if isinstance(value, list) and depth:
+        for v in value:
+            yield from questions_in(v, max_text, depth - 1)
+    if not isinstance(value, dict) or not depth:
+        return
+    prompt, answer = value.get("prompt"), value.get("ground_truth")
+    if isinstance(prompt, list) and isinstance(answer, list) and len(prompt) == len(answer):
+        pairs = zip(prompt, answer)
+    else:
+        pairs = [(prompt, answer)]
+    for p, a in pairs:
+        asked, right = usable(p, max_text), usable(a, max_text)
+        if len(asked) == 1 and right:
+            yield Question(as_asked(asked[0]), right)
+    for inner in value.values():
+        if isinstance(inner, (dict, list)):
+            yield from questions_in(inner, max_text, depth - 1)
