@@ -201,3 +201,11 @@ def test_columns_are_mapped_and_a_dot_goes_into_an_object():
     assert read_text(table, columns=columns).facts[0].fact.object == "Rudolf"
     (problem,) = read_text(json.dumps(rows), columns={"subject": "who", "object": "nothing"}).problems
     assert problem.field == "object"
+
+
+def test_a_passage_may_be_longer_than_any_other_field():
+    long = "word " * 3_000
+    (found,) = read_text(json.dumps([{"prompt": long, "gt": "the end"}])).facts
+    assert found.fact.subject == long.strip()
+    assert "at most 20,000" in read_text(json.dumps([{"prompt": long * 2, "gt": "x"}])).problems[0].message
+    assert "at most 2,000" in read_text(json.dumps([{"question": long, "answer": "x"}])).problems[0].message
