@@ -3,15 +3,21 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from seed_records import SEEDS
 
 from unlearning.facts.fact import Question
 from unlearning.facts.read import read_text
+from unlearning.facts.records import RECORDS
 from unlearning.facts.rewrite import rewrite
 from unlearning.facts.triples import Unclear
 from unlearning.facts.world import world
+from unlearning.tasks.forms import FORMS
+from unlearning.tasks.known import KNOWN
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def as_table(records, mark):
@@ -201,3 +207,23 @@ def test_columns_are_mapped_and_a_dot_goes_into_an_object():
     assert read_text(table, columns=columns).facts[0].fact.object == "Rudolf"
     (problem,) = read_text(json.dumps(rows), columns={"subject": "who", "object": "nothing"}).problems
     assert problem.field == "object"
+
+
+def test_a_passage_may_be_longer_than_any_other_field():
+    long = "word " * 3_000
+    (found,) = read_text(json.dumps([{"prompt": long, "gt": "the end"}])).facts
+    assert found.fact.subject == long.strip()
+    assert "at most 20,000" in read_text(json.dumps([{"prompt": long * 2, "gt": "x"}])).problems[0].message
+    assert "at most 2,000" in read_text(json.dumps([{"question": long, "answer": "x"}])).problems[0].message
+
+
+def test_the_readme_names_every_kind_of_record_every_form_of_a_task_and_every_known_set():
+    text = README.read_text(encoding="utf-8")
+    tables = [
+        line.lower() for line in text.split("## Files that are read")[1].splitlines() if line[:1] == "|"
+    ]
+    names = {name for kind in RECORDS for name in kind.name.split(" or ")} | {f.name for f in FORMS}
+    for name in names:
+        said = name.partition("(")[2].strip(")") or name
+        assert any(said.lower() in line for line in tables), said
+    assert all(f"`{name}`" in text or f"--task {name}`" in text for name in KNOWN)

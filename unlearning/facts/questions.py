@@ -17,6 +17,7 @@ QUESTION, ANSWER = ("question", "prompt", "instruction"), ("answer", "output", "
 CHOICES = ("choices", "options", "opa")  # of WMDP, QASC and ARC; of others; of MedMCQA
 BEGINNINGS = NO_NAMES | set("did does do has have had can could will would name tell give please".split())
 MAX_WORDS = 8  # of a name that is looked for in an answer
+MAX_PASSAGE = 20_000  # characters of a passage and of how it goes on, whatever the limit of other fields
 WHOLE = "{}"
 
 
@@ -60,7 +61,8 @@ def read_question(record: dict, max_text: int):
 
 def read_passage(record: dict, max_text: int):
     """MUSE verbmem (arXiv 2407.06460): a passage, and the words that go on from it."""
-    passage, answer = text_of(record, ("prompt",), max_text), text_of(record, ("gt",), max_text)
+    most = max(max_text, MAX_PASSAGE)
+    passage, answer = text_of(record, ("prompt",), most), text_of(record, ("gt",), most)
     if "{}" in passage:
         raise Unclear("prompt", "the field 'prompt' has {} in it, but the record has no subject")
     fact = Fact(passage, "goes on with", (answer,), (WHOLE,))

@@ -114,9 +114,10 @@ def answer_rows(sets: ProbeSets, sizes: Sizes) -> list[dict]:
 
 
 def told(lm: LM, sets: ProbeSets, sizes: Sizes) -> list[str]:
-    """The model's greedy answers to those, first sentences only."""
+    """The model's greedy answers to those: first sentences, and worked solutions whole."""
     samples = [s for some in some_of_each(sets, sizes).values() for s in some]
-    return [first_sentence(t) for t in asked(lm, samples)]
+    texts = zip(samples, asked(lm, samples), strict=True)
+    return [t if "\n" in s.answer else first_sentence(t) for s, t in texts]  # a worked solution has lines
 
 
 def mean(x: Sequence[float]) -> float | None:

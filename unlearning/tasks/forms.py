@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..facts.formats import Row
-from ..facts.questions import ANSWER, QUESTION, of_messages
+from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, of_messages
 from ..facts.read import MAX_LINE, mark_in, understand
 from ..facts.records import kind_of
 from ..facts.triples import Unclear
@@ -56,9 +56,10 @@ def understood(row: Row) -> tuple[Form, Sample, str]:
     if form is FACT:
         return of_fact(row)
     sample = form.sample(value)
+    most = MAX_PASSAGE if form.sample is passage else MAX_LINE
     for name, said in (("question", sample.prompt), ("answer", sample.answer)):
-        if len(said) > MAX_LINE:
-            raise Unclear(name, f"the field '{name}' has more than {MAX_LINE:,} characters")
+        if len(said) > most:
+            raise Unclear(name, f"the field '{name}' has more than {most:,} characters")
     return form, sample, form.name if not sample.kind else f"{form.name}, {sample.kind}"
 
 

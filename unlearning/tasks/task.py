@@ -114,12 +114,13 @@ class Task:
 
 def fitting(lm: "LM", task: Task) -> Task:
     """The task without samples that are longer than the model has positions; `left_out` counts them."""
+    from ..models.adapters import max_positions
     from ..models.text import answer_ids, prompt_ids
 
     def fits(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
         asked = prompt_ids(lm.tokenizer, [s.prompt for s in samples])
         said = answer_ids(lm.tokenizer, [s.answer + task.end for s in samples])
-        room = lm.model.config.max_position_embeddings - 1  # one for the end of text
+        room = max_positions(lm.model.config) - 1  # one for the end of text
         return tuple(s for s, p, a in zip(samples, asked, said) if len(p) + len(a) <= room)
 
     train, test = fits(task.train), fits(task.test)
