@@ -119,7 +119,7 @@ def _columns(c) -> None:
     )
 
 
-def load_model(args):
+def load_model(args, device: str | None = None):
     from safetensors import SafetensorError
 
     from .models.adapters import UnknownArchitecture
@@ -127,7 +127,7 @@ def load_model(args):
 
     name = args.model or next(iter(bundled()), "")
     try:
-        return load(name)
+        return load(name, device)
     except (UnknownModel, UnknownArchitecture) as e:
         raise Wrong(e) from e
     except (OSError, ValueError, SafetensorError) as e:  # the first line of a library's words
@@ -207,17 +207,22 @@ def probe(args) -> int:
 
 
 def wash(args) -> int:
-    """Wash, measure, and write delta.safetensors, run.json, events.jsonl, answers.csv and figures.csv."""
+    """Wash, measure, and write delta.safetensors, run.json, events.jsonl, answers.csv and figures.csv.
+
+    A run that was cut off goes on where it was. Under `accelerate launch` the processes share the facts.
+    """
     from .law.experiment import BROUGHT, RATES
     from .law.settings import settings_for
+    from .law.team import team
     from .models.delta import load_delta
     from .runs.log import RunLog
     from .runs.memory import NoRoom
     from .runs.wash import FILES, Unwashable, wash_job
 
-    model = cache(partial(load_model, args))
+    us, device = team()
+    model = cache(partial(load_model, args, device))
     reading = _read(args.facts, model, args.columns)
-    for problem in reading.problems:
+    for problem in reading.problems if us.first else ():
         print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
     if not reading.facts:
         raise Wrong(f"{args.facts.name} holds no fact that could be read")
@@ -232,13 +237,16 @@ def wash(args) -> int:
     except ValueError as e:  # a bad delta among them
         raise Wrong(e) from e
     facts = [r.fact for r in reading.facts]
+    job = partial(wash_job, lm, facts, settings, args.out, on=on, resumable=True, team=us)
+    if not us.first:
+        return _help(job)
     _foretell(lm, facts, settings, bool(on))
     with writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in (*FILES, "events.jsonl"):  # of an earlier wash into this folder
             (args.out / name).unlink(missing_ok=True)
         try:
-            for event in wash_job(lm, facts, settings, args.out, on=on):
+            for event in job():
                 log.append(to_json(event))
                 show(event)
         except Unwashable as e:
@@ -255,6 +263,18 @@ def wash(args) -> int:
                 f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}"
             )
     print(f"perplexity\t{before['perplexity']:.3f}\t{after['perplexity']:.3f}")
+    return OK
+
+
+def _help(job) -> int:
+    """What all processes but the first do: their share of the wash. They write nothing."""
+    from .runs.wash import Unwashable
+
+    try:
+        for _ in job():
+            pass
+    except Unwashable:  # the first one says it
+        return NOTHING
     return OK
 
 
