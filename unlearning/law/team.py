@@ -77,9 +77,11 @@ def team() -> tuple[Team, str | None]:
     """The team that this process was launched into, and the device it was given; alone, no device is."""
     if all(os.environ.get(name, "1") == "1" for name in SIZES):
         return ALONE, None
+    import torch
     import torch.distributed as dist
     from accelerate import PartialState
 
-    state = PartialState()
+    state = PartialState(cpu=not torch.cuda.is_available())  # unless told so, it ignores a team without GPUs
     group = dist.new_group(backend="gloo", timeout=PATIENCE)
-    return Team(state.process_index, state.num_processes, group), str(state.device)
+    device = "cpu" if state.device.type == "cpu" else str(state.device)  # a CPU has no number
+    return Team(state.process_index, state.num_processes, group), device
