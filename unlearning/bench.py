@@ -119,12 +119,14 @@ def speed(lm: LM, show: Show) -> dict:
 def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], settings: Settings) -> Tensor:
     """δ (d, n) of one fact's n groups as MEMIT's code finds them: every step runs the whole model.
 
-    For position "prompt" without prefixes, where a group is one text. `goal[i]`: ids that fact i shall say.
+    Without prefixes, where a group is one text, and without the term on what the subject is.
+    `goal[i]`: ids that fact i shall say.
     """
     layer = lm.adapter.layer_module(lm.model, settings.layers[-1])
     goals = [goal[i] for i in contexts.fact_of]
     texts = [(*c, *g[:-1]) for c, g in zip(contexts.ids, goals, strict=True)]
     at = torch.tensor(contexts.lookup, device=lm.device)
+    ends = [len(c) - 1 for c in contexts.ids]
 
     def losses(delta: Tensor, which: Tensor) -> Tensor:
         mine, b = which.tolist(), torch.arange(len(which), device=lm.device)
@@ -135,7 +137,7 @@ def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], set
         with changed(layer, add):
             logits = lm.model(**pad([texts[g] for g in mine], "right", lm.device).kwargs()).logits
         logp = logits.float().log_softmax(-1)
-        nll = [-logp[i, at[g] + torch.arange(len(goals[g])), goals[g]].mean() for i, g in enumerate(mine)]
+        nll = [-logp[i, ends[g] + torch.arange(len(goals[g])), goals[g]].mean() for i, g in enumerate(mine)]
         return torch.stack(nll) + settings.targets.decay * delta.norm(dim=1) / h0[which].norm(dim=1) ** 2
 
     with outputs_of({0: layer}) as seen, torch.no_grad():
@@ -152,6 +154,10 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def table(result: dict) -> str:
     """A result as Markdown."""
+    if "size" in result:
+        from .bench_size import table as sizes
+
+        return "\n".join(sizes(result))
     if "cells" in result:
         return "\n\n".join(t.markdown() for t in recorded.tables(result))
     if "seconds" in result:

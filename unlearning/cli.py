@@ -100,9 +100,13 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--threads", type=int, default=1)
     c = command("bench", bench, "the README's tables")
     _model(c)
-    c.add_argument("what", choices=("quality", "speed", "forgetting", "scoring"))
+    c.add_argument("what", choices=("quality", "speed", "size", "forgetting", "scoring"))
     c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, or learning tasks")
+    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, parts, or learning tasks")
+    c.add_argument("--sizes", type=int, nargs="+", metavar="N", help="of size: how many facts")
+    c.add_argument(
+        "--built", type=int, default=0, metavar="L", help="of size: layers of the big model that are built"
+    )
     c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
     return p
 
@@ -368,6 +372,11 @@ def bench(args) -> int:
         result = benches.quality(lm, args.seeds, args.only, show)
     elif args.what == "speed":
         result = benches.speed(lm, show)
+    elif args.what == "size":
+        from . import bench_size
+
+        sizes = args.sizes or bench_size.SIZES
+        result = bench_size.size(lm, show, args.only or bench_size.PARTS, sizes, args.built)
     elif args.what == "scoring":
         result = scoring(lm)
     else:
