@@ -33,6 +33,7 @@ from .models.text import pad
 from .probes.stats import rate
 
 CASES = ("100 facts", "300 facts", "25 subjects", "one relation")
+SINGLY = 10  # of the facts, every so many is found by itself, too
 THOROUGH = Sizes(retained=10_000, reasoning=60, held_out=60)
 Show = Callable[[Event], None]
 
@@ -98,22 +99,31 @@ def speed(lm: LM, show: Show) -> dict:
         runs = [list(wash_and_probe(lm, facts, settings))[-1].summary["result_seconds"] for _ in range(3)]
         seconds[n] = median(runs)
     show(Phase("bench", "targets, batched and one at a time"))
-    facts = draw("200 facts", stats.known, 0)[1]
-    contexts = build(lm, facts, settings.position, settings.phrasings)
-    goal = target_ids(lm, facts, settings, stats.known)
-    last = settings.layers[-1]
-    batched = _seconds(lambda: list(find(lm, contexts, facts, goal, last, settings.targets, False)))
-    some = range(0, len(facts), 10)
-    single = _seconds(lambda: [one_at_a_time(lm, contexts.of_facts([i]), goal, settings) for i in some])
-    single *= len(facts) / len(some)
+    found = targets(lm, "prompt")
     return {
         "model": lm.name,
         "seconds_200": seconds[200],
         "seconds_20": seconds[20],
-        "targets_batched": batched,
-        "targets_one_at_a_time": single,
-        "ratio": single / batched,
+        "targets_batched": found["batched"],
+        "targets_one_at_a_time": found["one_at_a_time"],
+        "ratio": found["one_at_a_time"] / found["batched"],
     }
+
+
+def targets(lm: LM, position: str, n: int = 200) -> dict:
+    """Seconds for the targets of n known facts, both ways, of the same contexts (a text each) and steps."""
+    stats, settings = statistics(lm), settings_for(lm, position=position, prefixes=0)
+    facts, last = draw(f"{n} facts", stats.known, 0)[1], settings.layers[-1]
+    contexts = build(lm, facts, position, settings.phrasings if position == "prompt" else 1)
+    goal = target_ids(lm, facts, settings, stats.known)
+
+    def batched() -> None:
+        list(find(lm, contexts, facts, goal, last, settings.targets, False))
+
+    together = min(_seconds(batched) for _ in range(3))  # the first may have warmed up
+    some = range(0, n, SINGLY)
+    singly = _seconds(lambda: [one_at_a_time(lm, contexts.of_facts([i]), goal, settings) for i in some])
+    return {"facts": n, "groups": contexts.n, "batched": together, "one_at_a_time": singly * n / len(some)}
 
 
 def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], settings: Settings) -> Tensor:

@@ -23,16 +23,16 @@ from pathlib import Path
 
 import torch
 
-from .bench import draw, one_at_a_time
+from .bench import targets
 from .events import Event, Phase
 from .facts.fact import Fact
 from .facts.world import relations, world
-from .law.contexts import Groups, build
+from .law.contexts import Groups
 from .law.settings import PAPER, Settings, settings_for
 from .law.statistics import statistics
-from .law.targets import find, find_block
+from .law.targets import find_block
 from .law.update import ascend, initial, regularised
-from .law.wash import Washed, target_ids, wash
+from .law.wash import Washed, wash
 from .lwf.speed import scoring
 from .models.adapters import adapter_for
 from .models.loading import LM, bundled, load
@@ -40,7 +40,6 @@ from .pretrain.corpus import held_out, made_up_name
 
 PARTS = ("targets", "facts", "shape", "scoring")
 SIZES = (100, 1_000, 10_000)
-SINGLY = 10  # of the facts, every so many is found by itself, too
 BIG = {"gpt2-xl": ("gpt2", 48, 1600), "gpt-j-6b": ("gptj", 28, 4096)}
 Show = Callable[[Event], None]
 
@@ -88,22 +87,6 @@ def size(
         show(Phase("bench", "scoring against a training step"))
         found["scoring"] = scoring(lm)["seconds"]
     return found
-
-
-def targets(lm: LM, position: str, n: int = 200) -> dict:
-    """Seconds for the targets of n known facts, both ways, of the same contexts (a text a group) and steps."""
-    stats, settings = statistics(lm), settings_for(lm, position=position, prefixes=0)
-    facts, last = draw(f"{n} facts", stats.known, 0)[1], settings.layers[-1]
-    contexts = build(lm, facts, position, settings.phrasings if position == "prompt" else 1)
-    goal = target_ids(lm, facts, settings, stats.known)
-
-    def batched() -> None:
-        list(find(lm, contexts, facts, goal, last, settings.targets, False))
-
-    together = min(_seconds(batched) for _ in range(3))  # the first may have warmed up
-    some = range(0, n, SINGLY)
-    singly = _seconds(lambda: [one_at_a_time(lm, contexts.of_facts([i]), goal, settings) for i in some])
-    return {"facts": n, "groups": contexts.n, "batched": together, "one_at_a_time": singly * n / len(some)}
 
 
 def ready(lm: LM) -> None:
