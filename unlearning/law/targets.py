@@ -83,7 +83,7 @@ class Above:
                     use_cache=cache is not None,
                 )
         self.h = seen[layer]  # (B, S, d)
-        self.keys = None if key is None else keys[key][:, 0]
+        self.keys = None if key is None else keys[key].reshape(*after.ids.shape, -1)[:, 0]
         self.calls = []
         for module, (args, kwargs) in zip(upper, calls, strict=True):
             named = inspect.signature(module.forward).bind(*args, **kwargs)
@@ -135,6 +135,8 @@ def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> tuple[Dynami
         some = DynamicCache(config=lm.model.config)
         with inputs_of(end, stop_after=last):
             lm.model.base_model(**rows.kwargs(), cache=some, use_cache=True)
+        if not some.layers[last].is_initialized:  # its MLP comes before its attention
+            some = lm.model.base_model(**rows.kwargs(), use_cache=True).cache
         read = [x for c in some.layers for x in (c.keys, c.values)]  # (rows, heads, t, d_head) each
         whole = whole or [x.new_zeros(B, x.shape[1], T, x.shape[3]) for x in read]
         for x, place in zip(read, whole, strict=True):
