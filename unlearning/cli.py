@@ -7,8 +7,9 @@ Exit codes: 0 done, 1 the run failed, 2 the command or an input is wrong, 3 noth
 import argparse
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
@@ -104,9 +105,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, parts, or learning tasks")
     c.add_argument("--sizes", type=int, nargs="+", metavar="N", help="of size: how many facts")
-    c.add_argument(
-        "--built", type=int, default=0, metavar="L", help="of size: layers of the big model that are built"
-    )
+    c.add_argument("--built", type=int, default=0, metavar="L", help="of size: layers the big model gets")
     c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
     return p
 
@@ -243,7 +242,9 @@ def wash(args) -> int:
     facts = [r.fact for r in reading.facts]
     job = partial(wash_job, lm, facts, settings, args.out, on=on, resumable=True, team=us)
     if not us.first:
-        return _help(job)
+        with suppress(Unwashable):  # the first one says it, and writes all there is to write
+            deque(job(), maxlen=0)
+        return OK
     _foretell(lm, facts, settings, bool(on))
     with writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -267,18 +268,6 @@ def wash(args) -> int:
                 f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}"
             )
     print(f"perplexity\t{before['perplexity']:.3f}\t{after['perplexity']:.3f}")
-    return OK
-
-
-def _help(job) -> int:
-    """What all processes but the first do: their share of the wash. They write nothing."""
-    from .runs.wash import Unwashable
-
-    try:
-        for _ in job():
-            pass
-    except Unwashable:  # the first one says it
-        return NOTHING
     return OK
 
 
