@@ -193,7 +193,7 @@ def test_a_wash_takes_the_facts_that_its_model_split(told, tmp_path, monkeypatch
 
     asked = []
 
-    def engine(lm, facts, settings, folder, on=()):
+    def engine(lm, facts, settings, folder, **_):
         asked.extend(facts)
         raise washing.Unwashable("enough")
         yield
@@ -382,7 +382,8 @@ def test_a_wash_that_finds_no_room_says_what_would_fit(refused, model, washed, t
     out = tmp_path / "out"
     message = refused("wash", "--model", model, "--facts", washed / "facts.txt", "--out", out, code=FAILED)
     assert f"for a wash of {len(WASHED)} facts. What should fit: {len(WASHED) // 2} facts" in message
-    assert [p.name for p in out.iterdir()] == ["events.jsonl"]
+    left = [p.name for p in out.iterdir() if not p.match("wash-*.pt")]
+    assert left == ["events.jsonl"]
 
 
 def test_a_row_that_is_no_fact_is_told_and_the_others_are_washed(told, model, tmp_path, monkeypatch):
@@ -391,7 +392,7 @@ def test_a_row_that_is_no_fact_is_told_and_the_others_are_washed(told, model, tm
 
     asked = []
 
-    def engine(lm, facts, settings, folder, on=()):
+    def engine(lm, facts, settings, folder, **_):
         asked.extend((facts, settings))
         raise washing.Unwashable("enough")
         yield Done()

@@ -33,6 +33,7 @@ from .models.text import pad
 from .probes.stats import rate
 
 CASES = ("100 facts", "300 facts", "25 subjects", "one relation")
+SINGLY = 10  # of the facts, every so many is found by itself, too
 THOROUGH = Sizes(retained=10_000, reasoning=60, held_out=60)
 Show = Callable[[Event], None]
 
@@ -98,33 +99,44 @@ def speed(lm: LM, show: Show) -> dict:
         runs = [list(wash_and_probe(lm, facts, settings))[-1].summary["result_seconds"] for _ in range(3)]
         seconds[n] = median(runs)
     show(Phase("bench", "targets, batched and one at a time"))
-    facts = draw("200 facts", stats.known, 0)[1]
-    contexts = build(lm, facts, settings.position, settings.phrasings)
-    goal = target_ids(lm, facts, settings, stats.known)
-    last = settings.layers[-1]
-    batched = _seconds(lambda: list(find(lm, contexts, facts, goal, last, settings.targets, False)))
-    some = range(0, len(facts), 10)
-    single = _seconds(lambda: [one_at_a_time(lm, contexts.of_facts([i]), goal, settings) for i in some])
-    single *= len(facts) / len(some)
+    found = targets(lm, "prompt")
     return {
         "model": lm.name,
         "seconds_200": seconds[200],
         "seconds_20": seconds[20],
-        "targets_batched": batched,
-        "targets_one_at_a_time": single,
-        "ratio": single / batched,
+        "targets_batched": found["batched"],
+        "targets_one_at_a_time": found["one_at_a_time"],
+        "ratio": found["one_at_a_time"] / found["batched"],
     }
+
+
+def targets(lm: LM, position: str, n: int = 200) -> dict:
+    """Seconds for the targets of n known facts, both ways, of the same contexts (a text each) and steps."""
+    stats, settings = statistics(lm), settings_for(lm, position=position, prefixes=0)
+    facts, last = draw(f"{n} facts", stats.known, 0)[1], settings.layers[-1]
+    contexts = build(lm, facts, position, settings.phrasings if position == "prompt" else 1)
+    goal = target_ids(lm, facts, settings, stats.known)
+
+    def batched() -> None:
+        list(find(lm, contexts, facts, goal, last, settings.targets, False))
+
+    together = min(_seconds(batched) for _ in range(3))  # the first may have warmed up
+    some = range(0, n, SINGLY)
+    singly = _seconds(lambda: [one_at_a_time(lm, contexts.of_facts([i]), goal, settings) for i in some])
+    return {"facts": n, "groups": contexts.n, "batched": together, "one_at_a_time": singly * n / len(some)}
 
 
 def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], settings: Settings) -> Tensor:
     """δ (d, n) of one fact's n groups as MEMIT's code finds them: every step runs the whole model.
 
-    For position "prompt" without prefixes, where a group is one text. `goal[i]`: ids that fact i shall say.
+    Without prefixes, where a group is one text, and without the term on what the subject is.
+    `goal[i]`: ids that fact i shall say.
     """
     layer = lm.adapter.layer_module(lm.model, settings.layers[-1])
     goals = [goal[i] for i in contexts.fact_of]
     texts = [(*c, *g[:-1]) for c, g in zip(contexts.ids, goals, strict=True)]
     at = torch.tensor(contexts.lookup, device=lm.device)
+    ends = [len(c) - 1 for c in contexts.ids]
 
     def losses(delta: Tensor, which: Tensor) -> Tensor:
         mine, b = which.tolist(), torch.arange(len(which), device=lm.device)
@@ -135,7 +147,7 @@ def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], set
         with changed(layer, add):
             logits = lm.model(**pad([texts[g] for g in mine], "right", lm.device).kwargs()).logits
         logp = logits.float().log_softmax(-1)
-        nll = [-logp[i, at[g] + torch.arange(len(goals[g])), goals[g]].mean() for i, g in enumerate(mine)]
+        nll = [-logp[i, ends[g] + torch.arange(len(goals[g])), goals[g]].mean() for i, g in enumerate(mine)]
         return torch.stack(nll) + settings.targets.decay * delta.norm(dim=1) / h0[which].norm(dim=1) ** 2
 
     with outputs_of({0: layer}) as seen, torch.no_grad():
@@ -152,6 +164,10 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def table(result: dict) -> str:
     """A result as Markdown."""
+    if "size" in result:
+        from .bench_size import table as sizes
+
+        return "\n".join(sizes(result))
     if "cells" in result:
         return "\n\n".join(t.markdown() for t in recorded.tables(result))
     if "seconds" in result:

@@ -7,8 +7,9 @@ Exit codes: 0 done, 1 the run failed, 2 the command or an input is wrong, 3 noth
 import argparse
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
@@ -100,9 +101,11 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--threads", type=int, default=1)
     c = command("bench", bench, "the README's tables")
     _model(c)
-    c.add_argument("what", choices=("quality", "speed", "forgetting", "scoring"))
+    c.add_argument("what", choices=("quality", "speed", "size", "forgetting", "scoring"))
     c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, or learning tasks")
+    c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, parts, or learning tasks")
+    c.add_argument("--sizes", type=int, nargs="+", metavar="N", help="of size: how many facts")
+    c.add_argument("--built", type=int, default=0, metavar="L", help="of size: layers the big model gets")
     c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
     return p
 
@@ -119,7 +122,7 @@ def _columns(c) -> None:
     )
 
 
-def load_model(args):
+def load_model(args, device: str | None = None):
     from safetensors import SafetensorError
 
     from .models.adapters import UnknownArchitecture
@@ -127,7 +130,7 @@ def load_model(args):
 
     name = args.model or next(iter(bundled()), "")
     try:
-        return load(name)
+        return load(name, device)
     except (UnknownModel, UnknownArchitecture) as e:
         raise Wrong(e) from e
     except (OSError, ValueError, SafetensorError) as e:  # the first line of a library's words
@@ -207,17 +210,22 @@ def probe(args) -> int:
 
 
 def wash(args) -> int:
-    """Wash, measure, and write delta.safetensors, run.json, events.jsonl, answers.csv and figures.csv."""
+    """Wash, measure, and write delta.safetensors, run.json, events.jsonl, answers.csv and figures.csv.
+
+    A run that was cut off goes on where it was. Under `accelerate launch` the processes share the facts.
+    """
     from .law.experiment import BROUGHT, RATES
     from .law.settings import settings_for
+    from .law.team import team
     from .models.delta import load_delta
     from .runs.log import RunLog
     from .runs.memory import NoRoom
     from .runs.wash import FILES, Unwashable, wash_job
 
-    model = cache(partial(load_model, args))
+    us, device = team()
+    model = cache(partial(load_model, args, device))
     reading = _read(args.facts, model, args.columns)
-    for problem in reading.problems:
+    for problem in reading.problems if us.first else ():
         print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
     if not reading.facts:
         raise Wrong(f"{args.facts.name} holds no fact that could be read")
@@ -232,13 +240,18 @@ def wash(args) -> int:
     except ValueError as e:  # a bad delta among them
         raise Wrong(e) from e
     facts = [r.fact for r in reading.facts]
+    job = partial(wash_job, lm, facts, settings, args.out, on=on, resumable=True, team=us)
+    if not us.first:
+        with suppress(Unwashable):  # the first one says it, and writes all there is to write
+            deque(job(), maxlen=0)
+        return OK
     _foretell(lm, facts, settings, bool(on))
     with writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in (*FILES, "events.jsonl"):  # of an earlier wash into this folder
             (args.out / name).unlink(missing_ok=True)
         try:
-            for event in wash_job(lm, facts, settings, args.out, on=on):
+            for event in job():
                 log.append(to_json(event))
                 show(event)
         except Unwashable as e:
@@ -348,6 +361,11 @@ def bench(args) -> int:
         result = benches.quality(lm, args.seeds, args.only, show)
     elif args.what == "speed":
         result = benches.speed(lm, show)
+    elif args.what == "size":
+        from . import bench_size
+
+        sizes = args.sizes or bench_size.SIZES
+        result = bench_size.size(lm, show, args.only or bench_size.PARTS, sizes, args.built)
     elif args.what == "scoring":
         result = scoring(lm)
     else:

@@ -22,7 +22,7 @@ def fresh(tmp_path, monkeypatch):
     """An empty cache, and a list of what was measured: (function's name)."""
     monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
     measured = []
-    for name in ("until_converged", "keys", "knows"):
+    for name in ("until_converged", "gram", "knows"):
         plain = getattr(module, name)
 
         def counted(*args, name=name, plain=plain):
@@ -57,7 +57,7 @@ def test_measured_once_and_read_back_bit_for_bit(tiny, some_facts, fresh, monkey
         return known, stats.C([0, 1]), stats.C([1]), stats.C_keep([0, 1], "prompt", [])
 
     first = everything()
-    assert sorted(fresh) == ["keys", "knows", "until_converged"]
+    assert sorted(fresh) == ["gram", "knows", "until_converged"]
     again = everything()
     assert len(fresh) == 3
     assert again[0] == first[0]

@@ -54,9 +54,10 @@ def test_all_at_once_is_one_group_at_a_time(tiny, some_facts, position):
     assert torch.allclose(alone.delta, whole.delta[:, : alone.delta.shape[1]], atol=1e-4)
 
 
-def test_all_at_once_is_one_fact_at_a_time_through_the_whole_model(tiny, some_facts):
+@pytest.mark.parametrize(("position", "phrasings"), [("prompt", 3), ("subject", 1)])
+def test_all_at_once_is_one_fact_at_a_time_through_the_whole_model(tiny, some_facts, position, phrasings):
     """What the bench compares times with computes the same."""
-    contexts, goal = build(tiny, some_facts, "prompt", 3), wanted(tiny, some_facts)
+    contexts, goal = build(tiny, some_facts, position, phrasings), wanted(tiny, some_facts)
     whole = found(tiny, contexts, some_facts)
     settings = Settings(layers=(LAYER,), targets=SETTINGS)
     for i in range(len(some_facts)):

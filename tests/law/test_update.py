@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from unlearning.law.update import EveryLambda, ascend, initial, regularised, size, solve
+from unlearning.law import update
+from unlearning.law.update import EveryLambda, regularised, size, solve
 
 D, F = 7, 12
 FEW, MANY = 5, 20  # keys: fewer and more than F
@@ -16,6 +17,24 @@ def problem(n, seed=0):
     R, K, X = (torch.randn(*s, generator=g, dtype=torch.float64) for s in ((D, n), (F, n), (F, 4 * F)))
     X = torch.logspace(0, -1.5, F, dtype=torch.float64)[:, None] * X
     return R, K, X @ X.T / X.shape[1]
+
+
+def initial(R, K, C, lam):
+    """From the sums over K's columns, which is all that it is given."""
+    return update.initial(R @ K.T, K @ K.T, C, lam)
+
+
+def ascend(delta0, K, C, *more, **settings):
+    return update.ascend(delta0, K @ K.T, C, *more, **settings)
+
+
+def by_columns(delta0, K, C, t, budget=1.1, metric="whitened"):
+    """The ascent by an eigendecomposition of Kᵀ C⁻¹ K (n, n), with all keys at hand."""
+    P = solve(C, K) if metric == "whitened" else K
+    eigenvalues, U = torch.linalg.eigh(K.T @ P)
+    eigenvalues = eigenvalues.clamp(min=0)
+    phi = torch.expm1(t * eigenvalues / eigenvalues[-1]) / eigenvalues.clamp(min=1e-300)
+    return as_large_as(delta0 + ((delta0 @ K @ U) * phi) @ U.T @ P.T, budget**0.5 * delta0, C)
 
 
 def close(a, b, tolerance):
@@ -97,12 +116,24 @@ def test_ascend_is_the_matrix_exponential(n, t, metric):
     assert close(found, as_large_as(expected, found, C), 1e-9)
 
 
+@pytest.mark.parametrize("n", [1, FEW, MANY])
+@pytest.mark.parametrize("t", [0.1, 0.7, 20.0])
 @pytest.mark.parametrize("metric", ["whitened", "plain"])
-def test_only_the_sum_over_keys_matters(metric):
-    R, K, C = problem(MANY)
+def test_the_sums_give_what_all_keys_give(n, t, metric):
+    R, K, C = problem(n)
     delta0 = initial(R, K, C, 1.0)
-    few = torch.linalg.cholesky(K @ K.T)  # F columns with the same K Kᵀ
-    assert close(ascend(delta0, K, C, 0.7, metric=metric), ascend(delta0, few, C, 0.7, metric=metric), 1e-9)
+    assert close(ascend(delta0, K, C, t, metric=metric), by_columns(delta0, K, C, t, metric=metric), 1e-11)
+
+
+def test_the_largest_eigenvalue_is_found_among_near_ones():
+    """Of a matrix far larger than the steps it takes, whose next eigenvalue is a thousandth below."""
+    g = torch.Generator().manual_seed(3)
+    Q, _ = torch.linalg.qr(torch.randn(300, 300, generator=g, dtype=torch.float64))
+    for values in (torch.logspace(0, -6, 300), torch.linspace(1, 0, 300), torch.ones(300)):
+        values = values.double()
+        values[1] = 0.999
+        M = Q * values @ Q.T
+        assert update.largest_eigenvalue(lambda v, M=M: M @ v, M) == pytest.approx(1.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("n", [1, FEW, MANY])

@@ -230,7 +230,9 @@ def test_broken_off_at_any_event_the_base_is_back(taught, stats, settings, facts
     assert edited > 0  # weights were indeed edited at some of these
 
 
-@pytest.mark.parametrize(("where", "name"), [(washing, "ascend"), (washing, "keys"), (experiment, "values")])
+@pytest.mark.parametrize(
+    ("where", "name"), [(washing, "ascend"), (washing, "keys_and_residuals"), (experiment, "values")]
+)
 def test_after_an_error_in_the_middle_the_base_is_back(
     taught, stats, settings, facts, quick, monkeypatch, where, name
 ):
@@ -296,14 +298,16 @@ def test_initial_and_ascent_are_the_steps_one_by_one(taught, stats, settings, fa
     def put(i, update):
         return Delta({taught.adapter.weight_name(i): update.float()}, taught.hash)
 
-    first = {0: initial(targets.delta / 2, keys(taught, contexts, [0])[0], C[0], settings.lam)}
+    K = keys(taught, contexts, [0])[0]
+    first = {0: initial(targets.delta / 2 @ K.T, K @ K.T, C[0], settings.lam)}
     with applied(taught, put(0, first[0])):
         R = targets.z - residuals(taught, contexts, 1)
-        first[1] = initial(R, keys(taught, contexts, [1])[1], C[1], settings.lam)
-    second = {0: ascend(first[0], keys(taught, contexts, [0])[0], C[0], 0.5, 1.1)}
+        moved = keys(taught, contexts, [1])[1]
+        first[1] = initial(R @ moved.T, moved @ moved.T, C[1], settings.lam)
+    second = {0: ascend(first[0], K @ K.T, C[0], 0.5, 1.1)}
     with applied(taught, put(0, second[0])):
-        left = contexts.of_facts([1, 2])
-        second[1] = ascend(first[1], keys(taught, left, [1])[1], C[1], 0.5, 1.1)
+        left = keys(taught, contexts.of_facts([1, 2]), [1])[1]
+        second[1] = ascend(first[1], left @ left.T, C[1], 0.5, 1.1)
 
     monkeypatch.setattr(washing, "knows", lambda lm, prompts, asked: [f is not facts[0] for f in asked])
     deltas = washed_by(taught, facts, settings, stats).deltas

@@ -122,7 +122,7 @@ def test_half_precision_weights_are_solved_in_float64_and_restored(lm, dtype):
     assert K.dtype == torch.float64 and K.isfinite().all()
     d, f = a.weight(half.model, i).shape
     R = torch.randn(d, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    update = initial(R, K, torch.eye(f, dtype=torch.float64), 1e-9)
+    update = initial(R @ K.T, K @ K.T, torch.eye(f, dtype=torch.float64), 1e-9)
     assert torch.allclose(update @ K, R, rtol=1e-5), "one fact, hardly any λ: exactly what is wanted"
     before = a.weight(half.model, i).clone()
     with applied(half, Delta({a.weight_name(i): a.stored(update.float())}, half.hash)):

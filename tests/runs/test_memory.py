@@ -72,8 +72,8 @@ def test_a_step_that_is_not_about_the_facts_is_not_helped_by_fewer():
         ("targets", "subject", 500, 128),
         ("targets", "prompt", 500, 21),  # six phrasings a fact
         ("targets", "prompt", 5, 5),
-        ("initial", "prompt", 500, 500),
-        ("law", "prompt", 500, 500),
+        ("initial", "prompt", 500, 21),
+        ("law", "prompt", 500, 21),
         ("known", "prompt", 500, 128),
         ("before", "prompt", 500, 0),
         ("curve", "prompt", 500, 0),

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
@@ -20,6 +20,7 @@ from ..probes.stats import rate
 from ..tasks.reasoning import test_set
 from .settings import Settings
 from .statistics import Statistics, scored, statistics
+from .team import ALONE, Team
 from .wash import Washed, expand, wash
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # of the trade-off curve
@@ -159,8 +160,10 @@ def wash_and_probe(
     settings: Settings,
     sizes: Sizes | None = None,
     stats: Statistics | None = None,
+    kept: MutableMapping | None = None,
+    team: Team = ALONE,
 ) -> Iterator[Event]:
-    """Wash the facts and measure before and after.
+    """Wash the facts and measure before and after. `kept` and `team` are those of `wash`.
 
     Yields events; the last is `Done` with the `Delta` and a record for `run.json`. Weights are
     edited only while the model's lock is held, and are the base's again, bit for bit, when the
@@ -174,7 +177,7 @@ def wash_and_probe(
     yield Phase("known", "asking the model what it knows")
     with lm.lock:
         wanted = expand(facts, settings.scope, stats.known)
-        said = answers(lm, wanted)
+        said = team.map(lambda some: answers(lm, some), wanted)
     flags = _told(wanted, said)
     known = [f for f, k in zip(wanted, flags, strict=True) if k]
     unknown = [f for f, k in zip(wanted, flags, strict=True) if not k]
@@ -190,7 +193,7 @@ def wash_and_probe(
     before = figures(values_then, sets)
     yield Figure("before", before)
     warnings, washed = [], None
-    for event in wash(lm, known, settings, stats):
+    for event in wash(lm, known, settings, stats, kept, team):
         if isinstance(event, Washed):
             washed = event
         else:

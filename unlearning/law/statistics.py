@@ -25,7 +25,7 @@ from ..facts.fact import Fact
 from ..facts.world import world
 from ..models.loading import LM
 from ..probes.knowledge import ask, knows
-from .contexts import build, keys
+from .contexts import gram
 from .moments import until_converged
 from .ordinary import BUNDLED, Text, text_for
 
@@ -130,8 +130,7 @@ class Statistics:
         everything = self._protected()
 
         def sums(facts: Sequence[Fact], which: Sequence[int]) -> dict[int, Tensor]:
-            K = keys(self.lm, build(self.lm, facts, position, phrasings), which)
-            return {i: k @ k.T for i, k in K.items()}
+            return gram(self.lm, facts, position, phrasings, which)
 
         if not everything:  # a model that knows nothing of the bundled world has nothing to protect
             widths = {i: self.lm.adapter.weight(self.lm.model, i).shape[1] for i in layers}

@@ -4,9 +4,9 @@
          + 0.0625 · KL on "{subject} is a"            (position "subject" only)
          + 0.5 · ‖δ‖ / ‖h‖²,       ‖δ‖ ≤ 0.75 ‖h‖     (MEMIT, arXiv 2210.07229, and its code)
 
-All groups are optimised at once. Layers up to L run once; only the layers above are
-run again at every step, on their recorded inputs. A group stops for itself at loss < 0.05
-and costs nothing from then on.
+A block of groups is optimised at once. Layers up to L run once; only the layers above are
+run again at every step, on their recorded inputs, from the lookup token on. A group stops for itself at
+loss < 0.05 and costs nothing from then on.
 """
 
 import inspect
@@ -16,15 +16,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from ..events import Progress
 from ..facts.fact import Fact
-from ..models.hooks import calls_of, hidden, outputs_of
+from ..models.hooks import calls_of, hidden, inputs_of, outputs_of
 from ..models.loading import LM
-from ..models.text import pad
-from .contexts import Contexts, token_at
-
-GROUPS = 128  # optimised at once
+from ..models.text import by_length, pad
+from .contexts import GROUPS, Contexts, mean_of, token_at
 
 
 @dataclass(frozen=True)
@@ -60,29 +59,31 @@ class Above:
     are aligned so that the lookup token is column 0 of what is run again.
     """
 
-    def __init__(self, lm: LM, ids: Sequence[Sequence[int]], lookup: Sequence[int], layer: int):
+    def __init__(
+        self, lm: LM, ids: Sequence[Sequence[int]], lookup: Sequence[int], layer: int, key: int | None = None
+    ):
+        """With `key` <= `layer`, that layer's keys at the lookup tokens (B, f) are taken down on the way."""
         self.lm = lm
         n = lm.adapter.n_layers(lm.model)
         upper = [lm.adapter.layer_module(lm.model, i) for i in range(layer + 1, n)]
-        before = pad([i[:at] for i, at in zip(ids, lookup, strict=True)], "left", lm.device)
         after = pad([i[at:] for i, at in zip(ids, lookup, strict=True)], "right", lm.device)
-        mask = torch.cat([before.mask, after.mask], 1)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        T0 = before.ids.shape[1]
-        core = lm.model.base_model
         with torch.no_grad():
-            cache = core(**before.kwargs(), use_cache=True).cache if T0 else None
-            self.past = Past([(c.keys, c.values) for c in cache.layers]) if T0 else None
+            cache, before = _read(lm, [i[:at] for i, at in zip(ids, lookup, strict=True)])
+            mask = torch.cat([before, after.mask], 1)
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            self.past = cache and Past([(c.keys, c.values) for c in cache.layers])
             at = {layer: lm.adapter.layer_module(lm.model, layer)}
-            with outputs_of(at) as seen, calls_of(upper) as calls:
-                core(
+            downs = {} if key is None else {key: lm.adapter.down_module(lm.model, key)}
+            with outputs_of(at) as seen, inputs_of(downs) as keys, calls_of(upper) as calls:
+                lm.model.base_model(
                     input_ids=after.ids,
                     attention_mask=mask,
-                    position_ids=positions[:, T0:],
+                    position_ids=positions[:, before.shape[1] :],
                     cache=cache,
                     use_cache=cache is not None,
                 )
         self.h = seen[layer]  # (B, S, d)
+        self.keys = None if key is None else keys[key].reshape(*after.ids.shape, -1)[:, 0]
         self.calls = []
         for module, (args, kwargs) in zip(upper, calls, strict=True):
             named = inspect.signature(module.forward).bind(*args, **kwargs)
@@ -109,6 +110,41 @@ class Above:
         for module, kwargs in self.calls:
             h = hidden(module(h, **kwargs))
         return self.lm.adapter.logits(self.lm.model, h[b, t]).float()
+
+
+def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> tuple[DynamicCache | None, Tensor]:
+    """Attention keys and values of texts, aligned on the right, and the mask (B, T) of what is text.
+
+    Batches of like length are read; of the last layer nothing but its keys and values is wanted.
+    No cache where no text has a token.
+    """
+    lengths = [len(i) for i in ids]
+    T, B = max(lengths), len(ids)
+    behind = torch.arange(T, 0, -1, device=lm.device)  # place counted from the end
+    mask = (behind <= torch.tensor(lengths, device=lm.device)[:, None]).long()
+    if T == 0:
+        return None, mask
+    last = lm.adapter.n_layers(lm.model) - 1
+    end = {last: lm.adapter.mlp_module(lm.model, last)}
+    whole: list[Tensor] = []
+    for part in by_length(ids, chunk):
+        rows = pad([ids[i] for i in part], "left", lm.device)
+        t = rows.ids.shape[1]
+        if t == 0:
+            continue
+        some = DynamicCache(config=lm.model.config)
+        with inputs_of(end, stop_after=last):
+            lm.model.base_model(**rows.kwargs(), cache=some, use_cache=True)
+        if not some.layers[last].is_initialized:  # its MLP comes before its attention
+            some = lm.model.base_model(**rows.kwargs(), use_cache=True).cache
+        read = [x for c in some.layers for x in (c.keys, c.values)]  # (rows, heads, t, d_head) each
+        whole = whole or [x.new_zeros(B, x.shape[1], T, x.shape[3]) for x in read]
+        for x, place in zip(read, whole, strict=True):
+            place[part, :, T - t :] = x
+    cache = DynamicCache(config=lm.model.config)
+    for i in range(len(whole) // 2):
+        cache.update(whole[2 * i], whole[2 * i + 1], i)
+    return cache, mask
 
 
 def _rows_of(x, rows: Tensor, B: int):
@@ -146,19 +182,38 @@ def find(
     """
     parts = []
     for at in range(0, contexts.n, chunk):
-        groups = range(at, min(at + chunk, contexts.n))
+        some = contexts.of_groups(range(at, min(at + chunk, contexts.n)))
         yield Progress(at, contexts.n, "finding targets")
         with lm.lock:
-            parts.append(_find_some(lm, contexts, groups, facts, targets, layer, settings, essence))
+            found = find_block(lm, some, facts, targets, layer, settings, essence)
+        parts.append((found.h, found.delta, found.nll))
     yield Progress(contexts.n, contexts.n, "finding targets")
     h, delta, nll = (torch.cat(x) for x in zip(*parts))
     yield Targets((h + delta).double().T, delta.double().T, nll)
 
 
-def _find_some(
-    lm, contexts: Contexts, groups: range, facts, targets, layer, settings: TargetSettings, essence
-):
-    whole = _Problem(lm, contexts, groups, facts, targets, layer, settings, essence)
+@dataclass(frozen=True)
+class Found:
+    """Of n groups: h and δ (n, d) in the model's precision, NLL (n), and the keys K (f, n) in float64."""
+
+    h: Tensor
+    delta: Tensor
+    nll: Tensor
+    K: Tensor | None
+
+
+def find_block(
+    lm: LM,
+    contexts: Contexts,
+    facts: Sequence[Fact],
+    targets: Sequence[Sequence[int]],
+    layer: int,
+    settings: TargetSettings,
+    essence: bool,
+    key: int | None = None,
+) -> Found:
+    """δ for all groups of a block at once; with `key` their keys of that layer, too, from the same pass."""
+    whole = _Problem(lm, contexts, facts, targets, layer, settings, essence, key)
     now = whole
 
     def losses(delta: Tensor, which: Tensor) -> Tensor:
@@ -168,36 +223,38 @@ def _find_some(
         return now.losses(delta)[0]
 
     delta = adam(losses, torch.zeros_like(whole.h0), settings.clamp * whole.h0.norm(dim=1), settings)
+    K = None if key is None else mean_of(whole.above.keys, whole.group, whole.n).T
     with torch.no_grad():
-        return whole.mean_h(), delta, whole.losses(delta)[1]
+        return Found(whole.mean_h(), delta, whole.losses(delta)[1], K)
 
 
 class _Problem:
     """What is minimised for some groups: their texts above L, and at which of their tokens what is wanted."""
 
-    def __init__(self, lm, contexts, groups: range, facts, targets, layer, settings: TargetSettings, essence):
+    def __init__(self, lm, contexts: Contexts, facts, targets, layer, settings: TargetSettings, essence, key):
         dev = lm.device
-        self.settings, self.n = settings, len(groups)
-        rows = [c for c, g in enumerate(contexts.group) if g in groups]
-        self.group = torch.tensor([contexts.group[c] - groups.start for c in rows], device=dev)
+        self.settings, self.n = settings, contexts.n
+        self.group = torch.tensor(contexts.group, device=dev)
         b, t, token, ids = [], [], [], []
-        for row, c in enumerate(rows):
-            goal = targets[contexts.fact_of[contexts.group[c]]]
-            start = len(contexts.ids[c]) - 1 - contexts.lookup[c]
-            ids.append((*contexts.ids[c], *goal[:-1]))
+        for row, (text, lookup, g) in enumerate(
+            zip(contexts.ids, contexts.lookup, contexts.group, strict=True)
+        ):
+            goal = targets[contexts.fact_of[g]]
+            start = len(text) - 1 - lookup
+            ids.append((*text, *goal[:-1]))
             b += [row] * len(goal)
             t += range(start, start + len(goal))
             token += goal
         self.b, self.t, self.token = (torch.tensor(x, device=dev) for x in (b, t, token))
-        self.above = Above(lm, ids, [contexts.lookup[c] for c in rows], layer)
+        self.above = Above(lm, ids, contexts.lookup, layer, key)
         # mean over a target's tokens, then over a group's texts
         texts = torch.bincount(self.group, minlength=self.n)
         self.weight = 1 / torch.bincount(self.b)[self.b].float() / texts[self.group[self.b]].float()
         first = torch.zeros(self.n, dtype=torch.long, device=dev).scatter_reduce(
-            0, self.group, torch.arange(len(rows), device=dev), "amin", include_self=False
+            0, self.group, torch.arange(len(ids), device=dev), "amin", include_self=False
         )
         self.h0 = self.above.h[first, 0].float()  # (n, d): the bare first phrasing, as in MEMIT
-        subjects = [facts[contexts.fact_of[g]].subject for g in groups]
+        subjects = [facts[i].subject for i in contexts.fact_of]
         self.is_a = _Essence(lm, subjects, layer) if essence else None
 
     def only(self, which: Tensor) -> "_Problem":

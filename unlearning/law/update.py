@@ -1,31 +1,38 @@
 """Steps 3 and 4 of LAW for one layer: the initial update, and the ascent in closed form.
 
-With the keys K (f, n), the residuals R (d, n) and C (f, f), let P = C⁻¹K and G = Kᵀ C⁻¹ K
-(n, n). Then (push-through identity)
+Of the keys K (f, n) and the residuals R (d, n) only the sums G = K Kᵀ (f, f) and R Kᵀ (d, f) are needed,
+whatever n. With C (f, f):
 
-    Δ₀ = R Kᵀ (λC + K Kᵀ)⁻¹ = R (λ + G)⁻¹ Pᵀ                                    (MEMIT eq. 14)
+    Δ₀ = R Kᵀ (λC + G)⁻¹                                                          (MEMIT eq. 14)
 
 and the gradient flow that maximises ‖Δ K‖² under tr(Δ C Δᵀ) ≤ β tr(C), in the coordinates
 Δ C^{1/2} in which the bound is a ball, is
 
-    Δ(t) ∝ Δ₀ exp(t K Kᵀ C⁻¹) = Δ₀ + Δ₀ K φ(tG) Pᵀ,    φ(tG) = (exp(tG) - 1) G⁻¹.
+    Δ(t) ∝ Δ₀ exp(t G C⁻¹).
 
-So one eigendecomposition of an n × n matrix a layer makes every λ and every t cheap.
+The eigenvalues of G C⁻¹ are not negative, so nothing cancels in the exponential's Taylor series: each of its
+terms is the one before, times t G C⁻¹ / k, and none larger than d × f is held.
 The paper's code ascends in plain coordinates and rescales radially: `metric="plain"` gives
-that flow, Δ₀ exp(t K Kᵀ), by the same formula with P = K.
+that flow, Δ₀ exp(t G).
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+ENOUGH = 1e-16  # of the series' sum: a smaller term is lost in rounding
+SURE = 1e-10  # residual of the largest eigenvalue, relative to it; its own error is of the residual's square
 
-def initial(R: Tensor, K: Tensor, C: Tensor, lam: float) -> Tensor:
-    """Δ₀ = R Kᵀ (λC + K Kᵀ)⁻¹ (d, f), for R (d, n), K (f, n), C (f, f), all float64."""
-    return solve(lam * C + K @ K.T, K @ R.T).T
+
+def initial(RK: Tensor, G: Tensor, C: Tensor, lam: float) -> Tensor:
+    """Δ₀ = R Kᵀ (λC + K Kᵀ)⁻¹ (d, f), for RK = R Kᵀ (d, f), G = K Kᵀ (f, f), C (f, f), all float64."""
+    return solve(torch.add(G, C, alpha=lam), RK.T).T
 
 
 class EveryLambda:
-    """Δ₀ for every λ from one eigendecomposition G = U Λ Uᵀ: Δ₀(λ) = R U (λ + Λ)⁻¹ Uᵀ Pᵀ."""
+    """Δ₀ for every λ from one eigendecomposition of n × n: with P = C⁻¹ K and Kᵀ P = U Λ Uᵀ (push-through
+    identity) Δ₀(λ) = R U (λ + Λ)⁻¹ Uᵀ Pᵀ."""
 
     def __init__(self, R: Tensor, K: Tensor, C: Tensor):
         P = solve(C, K)
@@ -39,10 +46,15 @@ class EveryLambda:
 
 def solve(C: Tensor, K: Tensor) -> Tensor:
     """C⁻¹ K by Cholesky, in float64."""
+    return torch.cholesky_solve(K, cholesky(C))
+
+
+def cholesky(C: Tensor) -> Tensor:
+    """The lower factor of C. Raises ValueError where C is not positive definite."""
     L, info = torch.linalg.cholesky_ex(C)
     if info.item():
         raise ValueError("the second moment C is not positive definite: take more text for it")
-    return torch.cholesky_solve(K, L)
+    return L
 
 
 def regularised(C: Tensor, ridge: float) -> Tensor:
@@ -57,19 +69,62 @@ def size(delta: Tensor, C: Tensor) -> float:
 
 
 def ascend(
-    delta0: Tensor, K: Tensor, C: Tensor, t: float, budget: float = 1.1, metric: str = "whitened"
+    delta0: Tensor, G: Tensor, C: Tensor, t: float, budget: float = 1.1, metric: str = "whitened"
 ) -> Tensor:
     """Δ(t) (d, f) from Δ₀ along the gradient flow, rescaled to `budget` times the size of Δ₀.
 
-    t is in units of 1 / largest eigenvalue of G; 0 only rescales (the control "scaled").
+    G = K Kᵀ (f, f). t is in units of 1 / largest eigenvalue of G C⁻¹ (of G, if plain); 0 only rescales (the
+    control "scaled").
     """
-    if K.shape[1] > K.shape[0]:  # only K Kᵀ matters: f columns hold all of it
-        K = torch.linalg.qr(K.T, mode="r").R.T
-    P = solve(C, K) if metric == "whitened" else K
-    eigenvalues, U = torch.linalg.eigh(K.T @ P)
-    eigenvalues = eigenvalues.clamp(min=0)
-    x = t * eigenvalues / eigenvalues[-1].clamp(min=1e-300)
-    phi = torch.expm1(x) / eigenvalues.clamp(min=1e-300)
-    delta = delta0 + ((delta0 @ K @ U) * phi) @ U.T @ P.T
+    L = cholesky(C) if metric == "whitened" else None
+    first = size(delta0, C)
+
+    def onwards(x: Tensor) -> Tensor:
+        """x G C⁻¹ (d, f), or x G."""
+        return x @ G if L is None else torch.cholesky_solve((x @ G).T, L).T
+
+    def symmetric(v: Tensor) -> Tensor:
+        """L⁻¹ G L⁻ᵀ v (f), of the same eigenvalues, or G v."""
+        if L is None:
+            return G @ v
+        inner = G @ torch.linalg.solve_triangular(L.T, v[:, None], upper=True)
+        return torch.linalg.solve_triangular(L, inner, upper=False)[:, 0]
+
+    top = largest_eigenvalue(symmetric, G) if t else 0.0
+    delta = exponential(delta0, onwards, t / top) if top > 0 else delta0
     now = size(delta, C)
-    return delta * (budget * size(delta0, C) / now) ** 0.5 if now > 0 else delta  # 0 stays 0
+    return delta * (budget * first / now) ** 0.5 if now > 0 else delta  # 0 stays 0
+
+
+def exponential(x: Tensor, onwards: Callable[[Tensor], Tensor], t: float) -> Tensor:
+    """x exp(t A) by its series, for x (d, f) and `onwards(x)` = x A, A's eigenvalues not negative."""
+    total, term, k = x.clone(), x, 0
+    while term.norm() > ENOUGH * total.norm():
+        k += 1
+        term = onwards(term) * (t / k)
+        total += term
+    return total
+
+
+def largest_eigenvalue(apply: Callable[[Tensor], Tensor], like: Tensor) -> float:
+    """Of a symmetric matrix as large as `like`, by Lanczos' method with full reorthogonalisation.
+
+    Its residual is below SURE times the eigenvalue, so the eigenvalue's error is far below that.
+    """
+    start = torch.randn(len(like), generator=torch.Generator().manual_seed(0), dtype=like.dtype)
+    q = (start / start.norm()).to(like.device)
+    basis, diagonal, beside = [], [], []
+    while True:
+        basis.append(q)
+        w, Q = apply(q), torch.stack(basis)  # (m, f)
+        diagonal.append((w @ q).item())
+        for _ in range(2):
+            w = w - (Q @ w) @ Q
+        beside.append(w.norm().item())
+        T = torch.diag(torch.tensor(diagonal, dtype=like.dtype))
+        off = torch.diag(torch.tensor(beside[:-1], dtype=like.dtype), 1) if len(basis) > 1 else 0
+        values, vectors = torch.linalg.eigh(T + off, UPLO="U")
+        top = values[-1].item()
+        if beside[-1] * abs(vectors[-1, -1].item()) <= SURE * abs(top) or len(basis) == len(like):
+            return top
+        q = w / beside[-1]

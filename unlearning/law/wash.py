@@ -2,10 +2,11 @@
 
 `wash` yields events and ends with the three deltas that one set of targets gives:
 "memit" (the initial update alone), "scaled" (the same, as large as LAW's: the control) and
-"law".
+"law". However many facts there are, texts, keys and targets of one block are in memory at once
+(`blocks.py`); beside them stand sums of f × f and d × f.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -18,13 +19,16 @@ from ..models.delta import Delta, applied
 from ..models.loading import LM
 from ..models.text import answer_ids
 from ..probes.knowledge import ask, knows
-from .contexts import Contexts, build, keys, prefixes, residuals
+from .blocks import Blocks
+from .contexts import Contexts, Groups, keys, keys_and_residuals, prefixes
 from .settings import Settings
 from .statistics import Statistics
-from .targets import Targets, find
+from .targets import find_block
+from .team import ALONE, Team
 from .update import ascend, initial, regularised
 
 CONVERGED = 0.5  # NLL of the target in nats below which a target counts as found
+Sums = dict[str, Tensor]  # as of `Blocks.sums`
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def target_ids(lm: LM, facts: Sequence[Fact], settings: Settings, known: Sequenc
     if settings.target == "eos":
         return [[lm.tokenizer.eos_token_id]] * len(facts)
     if settings.target != "prior":
-        return answer_ids(lm.tokenizer, [settings.target] * len(facts))
+        return answer_ids(lm.tokenizer, [settings.target]) * len(facts)
     return answer_ids(lm.tokenizer, [prior(f, known) for f in facts])
 
 
@@ -65,48 +69,43 @@ def prior(fact: Fact, known: Sequence[Fact]) -> str:
     return max(sorted(counts), key=counts.get)
 
 
-def wash(lm: LM, facts: Sequence[Fact], settings: Settings, stats: Statistics) -> Iterator[Event | Washed]:
+def wash(
+    lm: LM,
+    facts: Sequence[Fact],
+    settings: Settings,
+    stats: Statistics,
+    kept: MutableMapping | None = None,
+    team: Team = ALONE,
+) -> Iterator[Event | Washed]:
     """Steps 2 to 5 on facts that the model knows. Yields events, and last a `Washed`.
 
+    `kept`: where a run that may be cut off writes down what it has, and finds what an earlier one left.
+    `team`: the processes that share the facts. All of them call this with the same arguments.
     Between events of steps 3 to 5 the weights stay edited, and the model's lock stays held.
     """
+    blocks = Blocks(lm, kept, team)
     context = prefixes(lm, stats.texts, settings.prefixes, settings.seed)
-    contexts = build(lm, facts, settings.position, settings.phrasings, context)
+    groups = Groups(lm, facts, settings.position, settings.phrasings, context)
     yield Phase("targets", "finding what to say instead")
-    goal = target_ids(lm, facts, settings, stats.known)
-    last = settings.layers[-1]
-    targets: Targets | None = None
-    for event in find(lm, contexts, facts, goal, last, settings.targets, settings.position == "subject"):
-        if isinstance(event, Targets):
-            targets = event
-        else:
-            yield event
-    converged = (targets.nll < CONVERGED).double().mean().item()
-    yield Figure("targets", {"converged": converged, "groups": contexts.n})
+    sums = yield from _targets(blocks, groups, target_ids(lm, facts, settings, stats.known), settings)
+    converged = team.agree(sums["found"].item() / groups.n)
+    yield Figure("targets", {"converged": converged, "groups": groups.n})
     if converged < 0.9:
         yield Warn(
             f"only {converged:.0%} of the targets were found within the bound on δ: "
             f"the model can hardly be made to say {settings.target!r} here"
         )
-    C = _metric(stats, facts, settings)
+    C = _metric(stats, facts, settings) if team.first else {}
     yield Phase("initial", "initial update, layer by layer")
-    first: dict[int, Tensor] = {}
-    for event in _initial(lm, contexts, targets, C, settings.layers, settings.lam_for(len(facts))):
-        if isinstance(event, dict):
-            first = event
-        else:
-            yield event
+    first = yield from _initial(blocks, groups, sums, C, settings)
     about = {"scope": settings.scope, "seed": settings.seed, "layers": list(settings.layers)}
     deltas = {
         "memit": _delta(lm, first, about),
         "scaled": _delta(lm, {i: d * settings.budget**0.5 for i, d in first.items()}, about),
     }
     yield Phase("law", "washing further, layer by layer")
-    for event in _ascent(lm, contexts, facts, first, C, settings):
-        if isinstance(event, dict):
-            deltas["law"] = _delta(lm, event, about)
-        else:
-            yield event
+    law = yield from _ascent(blocks, groups, sums["G"], first, C, settings)
+    deltas["law"] = _delta(lm, law, about)
     yield Washed(deltas, converged)
 
 
@@ -119,38 +118,93 @@ def _metric(stats: Statistics, facts: Sequence[Fact], settings: Settings) -> dic
     return {i: regularised(c, settings.ridge) for i, c in C.items()}
 
 
-def _initial(lm: LM, contexts: Contexts, targets: Targets, C, layers: Sequence[int], lam: float):
-    """Step 3: each layer takes its share of what is still missing, after the earlier ones are edited."""
-    updates = {}
+def _targets(blocks: Blocks, groups: Groups, goal: Sequence[Sequence[int]], settings: Settings):
+    """Step 2: z = h + δ of each group; and of the first layer, whose keys no edit reaches, K Kᵀ and R Kᵀ."""
+    layers, essence = settings.layers, settings.position == "subject"
+
+    def add(contexts: Contexts, _, sums: Sums) -> Tensor | None:
+        found = find_block(
+            blocks.lm, contexts, groups.facts, goal, layers[-1], settings.targets, essence, layers[0]
+        )
+        delta = found.delta.double().T
+        _accumulate(sums, found.K, delta / len(layers))
+        sums["found"] += (found.nll < CONVERGED).sum()
+        return (found.h + found.delta).cpu() if len(layers) > 1 else None
+
+    return (yield from blocks.sums("targets", groups, layers[0], add, "finding targets"))
+
+
+def _accumulate(sums: Sums, K: Tensor, R: Tensor | None = None) -> None:
+    """Add K Kᵀ and R Kᵀ."""
+    sums["G"].addmm_(K, K.T)
+    if R is not None:
+        sums["RK"].addmm_(R, K.T)
+
+
+def _initial(blocks: Blocks, groups: Groups, sums: Sums, C: dict[int, Tensor], settings: Settings):
+    """Step 3: each layer takes its share of what is still missing, after the earlier ones are edited.
+
+    `sums`: those of the first layer, where δ is what is missing.
+    """
+    lm, layers, updates = blocks.lm, settings.layers, {}
+    lam = settings.lam_for(len(groups.facts))
     with lm.lock, ExitStack() as edits:
         for n, i in enumerate(layers):
             yield Progress(n, len(layers), f"layer {i}")
-            K = keys(lm, contexts, [i])[i]
-            missing = targets.z - residuals(lm, contexts, layers[-1]) if n else targets.delta
-            R = missing / (len(layers) - n)
-            updates[i] = initial(R, K, C[i], lam)
+            if n and not blocks.has(f"initial-{i}"):
+
+                def add(contexts: Contexts, z: Tensor, sums: Sums, i=i, n=n) -> None:
+                    K, H = keys_and_residuals(lm, contexts, i, layers[-1])
+                    _accumulate(sums, K, (z.to(H).T - H) / (len(layers) - n))
+
+                sums = yield from blocks.sums(f"moved-{i}", groups, i, add, f"layer {i}", needs_z=True)
+            updates[i] = blocks.once(f"initial-{i}", lambda i=i, s=sums: initial(s["RK"], s["G"], C[i], lam))
+            blocks.drop(f"moved-{i}")
             edits.enter_context(applied(lm, _delta(lm, {i: updates[i]})))
-    yield updates
+    return updates
 
 
 def _ascent(
-    lm: LM, contexts: Contexts, facts: Sequence[Fact], first: dict[int, Tensor], C, settings: Settings
+    blocks: Blocks,
+    groups: Groups,
+    G: Tensor,
+    first: dict[int, Tensor],
+    C: dict[int, Tensor],
+    settings: Settings,
 ):
-    """Steps 4 and 5: from the original weights, layer by layer, on the facts that are still answered."""
-    updates, left = {}, list(range(len(facts)))
+    """Steps 4 and 5: from the original weights, layer by layer, on the facts that are still answered.
+
+    `G`: K Kᵀ of all facts at the first layer.
+    """
+    lm, layers, facts, updates = blocks.lm, settings.layers, groups.facts, {}
     with lm.lock, ExitStack() as edits:
-        for n, i in enumerate(settings.layers):
-            yield Progress(n, len(settings.layers), f"layer {i}: {len(left)} of {len(facts)} facts left")
-            K = keys(lm, contexts.of_facts(left), [i])[i]
-            updates[i] = ascend(first[i], K, C[i], settings.ascent, settings.budget, settings.metric)
-            if i == settings.layers[-1]:
+        for n, i in enumerate(layers):
+            yield Progress(n, len(layers), f"layer {i}: {len(facts)} of {len(groups.facts)} facts left")
+            if n and not blocks.has(f"law-{i}"):
+                rest = Groups(lm, facts, groups.position, groups.phrasings, groups.prefixes)
+
+                def add(contexts: Contexts, _, sums: Sums, i=i) -> None:
+                    _accumulate(sums, keys(lm, contexts, [i])[i])
+
+                sums = yield from blocks.sums(f"left-{i}", rest, i, add, f"layer {i}")
+                G = sums["G"]
+            updates[i] = blocks.once(
+                f"law-{i}",
+                lambda i=i, G=G: ascend(first[i], G, C[i], settings.ascent, settings.budget, settings.metric),
+            )
+            blocks.drop(f"left-{i}")
+            if i == layers[-1]:
                 break
             edits.enter_context(applied(lm, _delta(lm, {i: updates[i]})))
-            rest = [facts[j] for j in left]
-            left = [j for j, known in zip(left, knows(lm, ask(rest), rest), strict=True) if known]
-            if not left:
+            facts = _still_answered(lm, facts, blocks.team)
+            if not facts:
                 break
-    yield updates
+    return updates
+
+
+def _still_answered(lm: LM, facts: Sequence[Fact], team: Team) -> list[Fact]:
+    flags = team.map(lambda some: knows(lm, ask(some), some), facts)
+    return [f for f, known in zip(facts, flags, strict=True) if known]
 
 
 def _delta(lm: LM, updates: dict[int, Tensor], about: dict | None = None) -> Delta:

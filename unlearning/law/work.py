@@ -10,13 +10,14 @@ from ..pretrain.corpus import held_out
 from ..probes.knowledge import ask
 from ..probes.reasoning import everything
 from ..tasks.reasoning import test_set
+from .contexts import GROUPS
 from .experiment import STRENGTHS, Sizes
 from .settings import Settings
 from .statistics import scored
-from .targets import GROUPS
 
 SOME = 64  # facts whose length stands for all
 SINGLE, DOUBLE = 4, 8  # bytes of a number
+TERMS, TRIES = 12, 30  # about so many, of the ascent's series, and for its largest eigenvalue
 
 
 @dataclass(frozen=True)
@@ -133,18 +134,19 @@ class Count:
         return self.shape.run(n * (self.length() + self.target)) + s.targets.steps * step
 
     def initial(self) -> Work:
-        """Keys and residuals, K Kᵀ, and one solve a layer."""
-        d, f, layers = self.shape.d, self.shape.f, self.settings.layers
-        passes = self.keys(layers) + (len(layers) - 1) * self.shape.run(self.texts * self.length())
-        return Work(passes, len(layers) * (2 * f**2 * self.groups + f**3 / 3 + 2 * f**2 * d))
+        """K Kᵀ and R Kᵀ, and one solve a layer; keys and residuals of the layers after the first, whose keys
+        the search takes down."""
+        d, f, s = self.shape.d, self.shape.f, self.settings
+        passes = (len(s.layers) - 1) * self.shape.run(self.texts * self.length(), 0, s.layers[-1] + 1)
+        sums = 2 * f * (f + d) * self.groups
+        return Work(passes, len(s.layers) * (sums + f**3 / 3 + 2 * f**2 * d))
 
     def law(self) -> Work:
-        """Keys, and a layer's solve, G and its eigendecomposition; the facts are asked between layers."""
+        """A layer's factor and series; the facts are asked between layers, and keys taken of those left."""
         d, f, layers = self.shape.d, self.shape.f, self.settings.layers
-        g = min(self.groups, f)
-        once = f**3 / 3 + 2 * f**2 * g + 2 * f * g**2 + 9 * g**3 + 4 * d * f * (f + g)
-        once += 4 * self.groups * f**2 if self.groups > f else 0.0  # the QR that makes g smaller
-        return Work(self.keys(layers) + (len(layers) - 1) * self.read(self.n), len(layers) * once)
+        once = f**3 / 3 + TERMS * 4 * d * f**2 + TRIES * 4 * f**2
+        later = (len(layers) - 1) * (2 * f**2 * self.groups + once) + once
+        return Work(self.keys(layers[1:]) + (len(layers) - 1) * self.read(self.n), later)
 
     def after(self) -> Work:
         """All is asked; what is gone has to be said."""
@@ -204,11 +206,11 @@ class Count:
     def memory(self) -> int:
         """Bytes beside the model at the peak, by the largest tensors that are there together."""
         d, f, L = self.shape.d, self.shape.f, len(self.settings.layers)
-        square, g = DOUBLE * f**2, min(self.groups, f)
+        square = DOUBLE * f**2
         rest = (2 if self.settings.keep else 1) * L * square  # C and the keep set's stay
-        measured = 2 * len(self.new.keep) * DOUBLE * f * self.columns(self.protected)  # K, twice for its mean
+        measured = len(self.new.keep) * square
         metric = (3 * L + 2) * square if self.settings.keep else (L + 2) * square
-        solves = L * square + DOUBLE * (2 * f**2 + 2 * f * self.groups + f * g + 5 * g**2)
+        solves = (L + (3 if L == 1 else 4)) * square + DOUBLE * 4 * d * f  # G, λC + G and its factor
         at_once = self.texts / self.groups * min(GROUPS, self.groups)  # texts of a search
         width = self.prompt if self.settings.position == "subject" else self.target  # padded
         upper = self.shape.layers - 1 - self.settings.layers[-1]

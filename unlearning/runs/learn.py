@@ -5,13 +5,14 @@ What a finished seed left is kept too, until the run is done: one that was cut o
 
 import hashlib
 import json
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..events import Done, Event, Figure
+from .kept import Kept
 from .memory import NoRoom, give_back, is_shortage, watch
 from .record import versions, write_answers, write_json
 from .wash import save_delta
@@ -46,7 +47,7 @@ def learn_job(
     from ..lwf.experiment import learn_and_probe
 
     folder = Path(folder)
-    kept = KeptSeeds(folder, _key(lm, task, forget, settings, sizes, frontier))
+    kept = Kept(folder, "seed", _key(lm, task, forget, settings, sizes, frontier))
     watch(lm)
     try:
         known = statistics(lm).known
@@ -79,40 +80,3 @@ def _key(lm, task, forget, settings, sizes, frontier) -> str:
     about = asdict(settings) | {"seed": None}
     what = [lm.hash, repr(task), repr(forget), repr(sizes), frontier, about]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-
-
-class KeptSeeds(MutableMapping):
-    """seed -> what it left, on disk: a mapping of which every value is a file of its own."""
-
-    def __init__(self, folder: Path, key: str):
-        self.folder, self.key = folder, key
-
-    def _path(self, seed: int) -> Path:
-        return self.folder / f"seed-{seed}.pt"
-
-    def __getitem__(self, seed: int) -> dict:
-        import torch
-
-        try:
-            found = torch.load(self._path(seed), weights_only=True)
-        except Exception as error:  # none, damaged or foreign: it is run again
-            raise KeyError(seed) from error
-        if found.get("key") != self.key:
-            raise KeyError(seed)
-        return found["left"]
-
-    def __setitem__(self, seed: int, left: dict) -> None:
-        import torch
-
-        part = self.folder / f".seed-{seed}.part"
-        torch.save({"key": self.key, "left": left}, part)
-        part.replace(self._path(seed))
-
-    def __delitem__(self, seed: int) -> None:
-        self._path(seed).unlink()
-
-    def __iter__(self) -> Iterator[int]:
-        return (int(p.stem.removeprefix("seed-")) for p in sorted(self.folder.glob("seed-*.pt")))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)

@@ -1,20 +1,25 @@
 """A wash as a run: the engine's events pass through, and the run's folder gets what is to be kept."""
 
+import hashlib
+import json
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..events import Done, Event, Figure, Phase
 from ..facts.fact import Fact
+from .kept import Kept
 from .memory import NoRoom, advice, asked_for, give_back, is_shortage, use, watch
 from .record import versions, write_answers, write_json
 
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
     from ..law.settings import Settings
+    from ..law.team import Team
     from ..models.delta import Delta
     from ..models.loading import LM
 
@@ -37,31 +42,40 @@ def wash_job(
     folder: Path,
     sizes: "Sizes | None" = None,
     on: Sequence["Delta"] = (),
+    resumable: bool = False,
+    team: "Team | None" = None,
 ) -> Iterator[Event]:
     """The events of `wash_and_probe`; `folder` gets answers.csv, figures.csv, delta.safetensors and run.json.
 
     `on`: deltas of earlier washes that this one is done on top of; "before" is then the model with them on.
     `Done` brings what this wash adds to them, own.safetensors holds the same, and delta.safetensors the sum:
     the whole change of the base model. They and the record are there before `Done` is yielded.
+    `resumable`: what was summed until then is kept in the folder on the way, and a run with the very same
+    arguments goes on from it; it is gone when the run is done. `team`: the processes that share the facts;
+    all call this alike, and those but the first are done, with nothing written, at the phase "after".
     Raises `Unwashable` with the engine's own words where it refuses its input, `NoRoom` with what would fit
     where memory runs out, `OSError` where the folder cannot be written.
     """
     from ..law.experiment import wash_and_probe
     from ..law.statistics import AfterWash, statistics
+    from ..law.team import ALONE
     from ..models.delta import Delta, edited, total
 
-    folder, phase, n = Path(folder), "known", len(facts)
+    folder, phase, n, team = Path(folder), "known", len(facts), team or ALONE
     watch(lm)
     stats = statistics(lm, settings.moment_tokens)
     if on:
         names = {name for delta in on for name in delta.changes}
         layers = [i for i in range(lm.adapter.n_layers(lm.model)) if lm.adapter.weight_name(i) in names]
         stats = AfterWash(edited(lm, on), stats, layers)
+    kept = Kept(folder, "wash", _key(lm, facts, settings, on)) if resumable and team.first else None
     try:
-        with closing(wash_and_probe(stats.lm, facts, settings, sizes, stats)) as events:
+        with closing(wash_and_probe(stats.lm, facts, settings, sizes, stats, kept, team)) as events:
             for event in events:
                 if isinstance(event, Phase):
                     phase = event.name
+                if phase == "after" and not team.first:
+                    return
                 if isinstance(event, Figure) and event.name == "known":
                     n = event.value["known"]
                 if isinstance(event, Figure) and event.name == "answers":
@@ -75,6 +89,8 @@ def wash_job(
                     save_delta(total([*on, result], about), folder / DELTA)
                     write_answers(folder / FIGURES, figure_rows(event.summary))
                     write_json(folder / RECORD, {"versions": versions(), **event.summary})
+                    if kept is not None:
+                        kept.clear()
                 yield event
         return
     except ValueError as error:
@@ -90,13 +106,21 @@ def wash_job(
     raise NoRoom(advice(n, facts_at_once(phase, n, settings), use(lm), asked))
 
 
+def _key(lm: "LM", facts: Sequence[Fact], settings: "Settings", on: Sequence["Delta"]) -> str:
+    """What the sums of a wash depend on. Its strength and method come after them."""
+    about = asdict(settings) | {"strength": None, "method": None}
+    what = [lm.hash, str(lm.model.dtype), [repr(f) for f in facts], about, [d.digest for d in on]]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
 def facts_at_once(phase: str, n: int, settings: "Settings") -> int:
     """Of `n` facts, those whose tensors a step of the phase holds together; 0 where it is not about them."""
-    from ..law.targets import GROUPS
+    from ..law.contexts import GROUPS
     from ..models.text import CHUNK
 
     groups = settings.phrasings if settings.position == "prompt" else 1
-    together = {"known": CHUNK, "targets": max(1, GROUPS // groups), "initial": n, "law": n}
+    block = max(1, GROUPS // groups)
+    together = {"known": CHUNK, "targets": block, "initial": block, "law": block}
     return min(n, together.get(phase, 0))
 
 

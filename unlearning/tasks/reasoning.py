@@ -11,6 +11,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 NAMES = tuple(
@@ -212,11 +213,12 @@ def items(family: str, split: str, seed: int) -> Iterator[Item]:
 
 def test_set(n: int, seed: int = 0) -> dict[str, list[Item]]:
     """n distinct test items of every family (fewer where a family has fewer)."""
-    sets = {}
-    for family in FAMILIES:
-        stream = dict.fromkeys(islice(items(family, "test", seed), 4 * n))
-        sets[family] = list(stream)[:n]
-    return sets
+    return {family: list(_distinct(family, n, seed)) for family in FAMILIES}
+
+
+@lru_cache(32)  # making them takes as long as asking them: a wash needs the same ones as the one before
+def _distinct(family: str, n: int, seed: int) -> tuple[Item, ...]:
+    return tuple(islice(dict.fromkeys(islice(items(family, "test", seed), 4 * n)), n))
 
 
 test_set.__test__ = False  # not a test, though its name begins like one
