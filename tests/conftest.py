@@ -83,3 +83,19 @@ def tiny_gpt2(tiny_tokenizer, tmp_path_factory):
 def tiny(request):
     """Both tiny models, one after the other."""
     return request.getfixturevalue(f"tiny_{request.param}")
+
+
+@pytest.fixture(scope="session")
+def made(tiny_tokenizer, tmp_path_factory):
+    """By model type, the folder of a small random model; made when first asked for."""
+    import families
+
+    configs, folders = families.configs() | families.detected(), {}
+
+    def folder(kind: str) -> str:
+        if kind not in folders:
+            path = tmp_path_factory.mktemp(kind)
+            folders[kind] = str(families.saved(configs[kind], tiny_tokenizer, path))
+        return folders[kind]
+
+    return folder

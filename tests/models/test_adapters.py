@@ -23,20 +23,6 @@ ANSWERS = ["Paris", "long answer of several words", "hat", "12"]
 FACT = Fact("France", "capital", ("Paris",), ("The capital of {} is",))
 
 
-@pytest.fixture(scope="module")
-def made(tiny_tokenizer, tmp_path_factory):
-    """By type, the folder of a small random model; made when first asked for."""
-    configs, folders = families.configs() | families.detected(), {}
-
-    def folder(kind: str) -> str:
-        if kind not in folders:
-            path = tmp_path_factory.mktemp(kind)
-            folders[kind] = str(families.saved(configs[kind], tiny_tokenizer, path))
-        return folders[kind]
-
-    return folder
-
-
 @pytest.fixture(params=KINDS)
 def lm(request, made):
     return load(made(request.param), device="cpu")

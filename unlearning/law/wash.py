@@ -127,7 +127,8 @@ def _targets(blocks: Blocks, groups: Groups, goal: Sequence[Sequence[int]], sett
             blocks.lm, contexts, groups.facts, goal, layers[-1], settings.targets, essence, layers[0]
         )
         delta = found.delta.double().T
-        _accumulate(sums, found.K, delta / len(layers))
+        R = blocks.lm.adapter.said_more(blocks.lm.model, layers[0], found.K, delta / len(layers))
+        _accumulate(sums, found.K, R)
         sums["found"] += (found.nll < CONVERGED).sum()
         return (found.h + found.delta).cpu() if len(layers) > 1 else None
 
@@ -155,7 +156,8 @@ def _initial(blocks: Blocks, groups: Groups, sums: Sums, C: dict[int, Tensor], s
 
                 def add(contexts: Contexts, z: Tensor, sums: Sums, i=i, n=n) -> None:
                     K, H = keys_and_residuals(lm, contexts, i, layers[-1])
-                    _accumulate(sums, K, (z.to(H).T - H) / (len(layers) - n))
+                    R = lm.adapter.said_more(lm.model, i, K, (z.to(H).T - H) / (len(layers) - n))
+                    _accumulate(sums, K, R)
 
                 sums = yield from blocks.sums(f"moved-{i}", groups, i, add, f"layer {i}", needs_z=True)
             updates[i] = blocks.once(f"initial-{i}", lambda i=i, s=sums: initial(s["RK"], s["G"], C[i], lam))

@@ -73,6 +73,20 @@ class Adapter:
         """A change of W (d, f) in the layout the parameter is stored in."""
         return delta.T.contiguous() if self.transposed else delta
 
+    @torch.no_grad()
+    def said_more(self, model, i: int, K: Tensor, R: Tensor) -> Tensor:
+        """What the down-projection of layer i has to say more at keys K (f, n) to add R (d, n) to the stream.
+
+        That is R; behind a norm, n(y) = g ⊙ y / rms(y), the change of y that gives it while rms(y) stays,
+        R ⊙ y / n(y).
+        """
+        if not self.after:
+            return R
+        down = self.down_module(model, i)
+        y = down(K.T.to(down.weight.dtype))
+        norm = _get(model, f"{self.layer.format(i)}.{self.after}")(y)
+        return R * (y / norm).T.to(R.dtype)
+
     def logits(self, model, h: Tensor) -> Tensor:
         """Residual stream after the last layer (..., d) to logits (..., V)."""
         for path in self.final:
