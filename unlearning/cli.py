@@ -112,7 +112,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _model(c) -> None:
     c.add_argument(
-        "--model", metavar="M", help="a bundled name or a folder; the first bundled one by default"
+        "--model",
+        metavar="M",
+        help="a bundled name, a folder, or owner/name[@revision] of the hub; else the first bundled one",
     )
 
 
@@ -126,12 +128,13 @@ def load_model(args, device: str | None = None):
     from safetensors import SafetensorError
 
     from .models.adapters import UnknownArchitecture
+    from .models.hub import NoModel
     from .models.loading import UnknownModel, bundled, load
 
     name = args.model or next(iter(bundled()), "")
     try:
-        return load(name, device)
-    except (UnknownModel, UnknownArchitecture) as e:
+        return load(name, device, show=show)
+    except (UnknownModel, NoModel, UnknownArchitecture) as e:
         raise Wrong(e) from e
     except (OSError, ValueError, SafetensorError) as e:  # the first line of a library's words
         raise Wrong(f"{name} cannot be loaded: {str(e).strip().splitlines()[0]}") from e

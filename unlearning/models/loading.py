@@ -1,14 +1,17 @@
 """Choosing and loading a model: one immutable base per name, shared by everything that runs on it."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from ..events import Event
 from ..facts.world import ASSETS
 from .adapters import Adapter
+from .hub import fetch, is_id
 
 BUNDLED = ASSETS / "models"
 NAMES = ("lethe-llama", "lethe-gpt2")  # the default first
@@ -32,7 +35,9 @@ def folder_of(name: str) -> Path:
     if (path / "config.json").exists():
         return path
     there = ", ".join(known) or "none"
-    raise UnknownModel(f"no model {name!r}: bundled are {there}, or give a folder with a config.json")
+    raise UnknownModel(
+        f"no model {name!r}: bundled are {there}; else give a folder with a config.json, or owner/name"
+    )
 
 
 class NoDevice(ValueError):
@@ -78,16 +83,24 @@ class LM:
         return digest.hexdigest()
 
 
-def load(name: str, device: str | None = None, dtype=None) -> LM:
-    """Load from a folder, offline: float32 on a CPU, the folder's own dtype on a GPU, or `dtype`."""
+def load(
+    name: str, device: str | None = None, dtype=None, show: Callable[[Event], None] = lambda e: None
+) -> LM:
+    """A bundled model, one in a folder, or one of the hub, `owner/name` or `owner/name@revision`.
+
+    Weights are float32 on a CPU, and of bundled models everywhere; else of the folder's own dtype; or of
+    `dtype`. Raises `UnknownModel`, and `NoModel` for one of the hub that cannot be had; `show` is told how
+    far its download is.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from .adapters import adapter_for
 
-    folder = folder_of(name)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = dtype or (torch.float32 if device == "cpu" else "auto")
+    here = name in bundled() or (Path(name) / "config.json").exists()
+    folder = fetch(name, device, show) if is_id(name) and not here else folder_of(name)
+    dtype = dtype or (torch.float32 if device == "cpu" or name in bundled() else "auto")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True

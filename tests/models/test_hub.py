@@ -1,0 +1,226 @@
+"""A hub in miniature on this machine, asked by the real client: what can be had, what is refused, and why."""
+
+import hashlib
+import json
+import re
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import torch
+from huggingface_hub import constants
+
+from unlearning.events import Phase, Progress
+from unlearning.models import hub
+from unlearning.models.delta import Delta, applied
+from unlearning.models.hub import Found, NoModel, check, fetch, is_id, needs
+from unlearning.models.loading import load
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+ID = "own/tiny"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers for one repository: its model card, its list of files, and the files."""
+
+    folder: Path
+    refusal: tuple[int, str] | None = None  # status and X-Error-Code of every answer
+    changed: dict = {}  # of the config
+    without: tuple[str, ...] = ()  # endings of files that are not there
+    asked: list
+
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def files(self) -> dict[str, bytes]:
+        found = {
+            p.name: p.read_bytes()
+            for p in self.folder.iterdir()
+            if not p.name.endswith(self.without or ("\0",))
+        }
+        found["evil.bin"] = b"never to be asked for"
+        if "config.json" in found:
+            config = json.loads(found["config.json"]) | self.changed
+            found["config.json"] = json.dumps(config).encode()
+        return found
+
+    def do_GET(self):
+        url = urlsplit(self.path)
+        path = unquote(url.path)
+        self.asked.append((path, self.headers.get("authorization")))
+        if self.refusal:
+            return self.answer(
+                b"", self.refusal[0], {"X-Error-Code": self.refusal[1], "X-Error-Message": "no"}
+            )
+        files = self.files()
+        if path.startswith("/api/models/"):
+            revision = re.search(r"/(?:revision|tree)/(.+)$", path)
+            revision = revision[1] if revision else "main"
+            if not path.startswith(f"/api/models/{ID}"):
+                return self.answer(b"", 404, {"X-Error-Code": "RepoNotFound"})
+            if revision not in ("main", COMMIT):
+                return self.answer(b"", 404, {"X-Error-Code": "RevisionNotFound"})
+            if "/tree/" in path:
+                rows = [
+                    {"type": "file", "path": n, "size": len(b), "oid": _sha1(b)} for n, b in files.items()
+                ]
+                return self.answer(json.dumps(rows).encode(), 200, {"content-type": "application/json"})
+            sizes = "blobs=" in url.query  # told only where they are asked for
+            siblings = [
+                {"rfilename": n} | ({"size": len(b), "blobId": _sha1(b)} if sizes else {})
+                for n, b in files.items()
+            ]
+            told = {
+                "id": ID,
+                "modelId": ID,
+                "sha": COMMIT,
+                "siblings": siblings,
+                "private": False,
+                "gated": False,
+            }
+            return self.answer(json.dumps(told).encode(), 200, {"content-type": "application/json"})
+        body = files.get(path.rsplit("/", 1)[1])
+        if body is None:
+            return self.answer(b"", 404, {"X-Error-Code": "EntryNotFound"})
+        self.answer(
+            body,
+            200,
+            {"ETag": f'"{_sha1(body)}"', "X-Repo-Commit": COMMIT, "content-type": "application/octet-stream"},
+        )
+
+    def answer(self, body: bytes, status: int, headers: dict):
+        self.send_response(status)
+        for name, value in ({"content-length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
+def _sha1(body: bytes) -> str:
+    return hashlib.sha1(body).hexdigest()
+
+
+@contextmanager
+def served(handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+@pytest.fixture
+def online(tiny_llama, tmp_path, monkeypatch):
+    """The handler's class, to be set up; the client asks it, and keeps what it gets in its own folder."""
+    handler = type("Here", (Hub,), {"folder": tiny_llama.folder, "asked": []})
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with served(handler) as url:
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        yield handler
+
+
+def test_a_model_is_downloaded_told_and_the_same_again_without_the_hub(online, tiny_llama, monkeypatch):
+    told = []
+    lm = load(ID, "cpu", show=told.append)
+    assert all(torch.equal(v, lm.model.state_dict()[k]) for k, v in tiny_llama.model.state_dict().items())
+    assert [e.name for e in told if isinstance(e, Phase)] == ["look", "download"]
+    progress = [e for e in told if isinstance(e, Progress)]
+    assert progress and progress[-1].done == progress[-1].total
+    assert not any("evil" in path for path, _ in online.asked if "resolve" in path)
+    name = lm.adapter.weight_name(0)
+    delta = Delta({name: torch.ones_like(lm.model.state_dict()[name])}, lm.hash)
+    online.refusal = (503, "")
+    again = load(ID, "cpu")
+    with applied(again, delta):
+        assert torch.equal(again.model.state_dict()[name], lm.model.state_dict()[name] + 1)
+    assert again.hash == lm.hash
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert load(ID, "cpu").hash == lm.hash
+
+
+@pytest.mark.parametrize(
+    "name, setup, said",
+    [
+        ("own/gone", {}, "own/gone is not on the hub, or is private: mind the spelling, and set HF_TOKEN"),
+        (f"{ID}@older", {}, "own/tiny has no such revision"),
+        (ID, {"refusal": (403, "GatedRepo")}, "is gated: accept its terms on the hub, and set HF_TOKEN"),
+        (ID, {"refusal": (503, "")}, "is not here, and the hub cannot be reached"),
+        (ID, {"without": (".safetensors",)}, "has no weights as safetensors"),
+        (ID, {"without": ("config.json",)}, "has no config.json"),
+        (ID, {"changed": {"model_type": "t5"}}, "is of the type 't5', no causal language model"),
+        (
+            ID,
+            {"changed": {"model_type": "own", "auto_map": {}}},
+            "it brings code of its own, which is never run",
+        ),
+        (
+            ID,
+            {"changed": {"architectures": ["LlamaForSequenceClassification"]}},
+            "not a causal language model",
+        ),
+    ],
+)
+def test_what_cannot_be_had_is_said_before_any_weight_is_asked_for(online, name, setup, said):
+    for k, v in setup.items():
+        setattr(online, k, v)
+    with pytest.raises(NoModel, match=said):
+        load(name, "cpu")
+    assert not any(path.endswith(".safetensors") for path, _ in online.asked)
+
+
+def test_without_a_network_it_is_said(online, monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(NoModel, match="is not here, and the hub cannot be reached"):
+        fetch(ID, "cpu")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(NoModel, match="is not here, and HF_HUB_OFFLINE is set"):
+        fetch(ID, "cpu")
+
+
+def test_the_token_is_the_environments_or_none(online, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils._headers.get_token", lambda: "kept elsewhere")
+    fetch(ID, "cpu")
+    assert {token for _, token in online.asked} == {None}
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    fetch(ID, "cpu")
+    assert "Bearer hf_mine" in {token for _, token in online.asked}
+
+
+def test_too_large_says_what_fits(online, monkeypatch):
+    monkeypatch.setattr(hub, "free_memory", lambda device: 40_000)
+    with pytest.raises(
+        NoModel, match=r"needs .* GiB of memory on cpu.*what fits is a model of about 0.0 billion"
+    ):
+        fetch(ID, "cpu")
+    found = Found("a/b", "c", (("model.safetensors", 10**18),), 5 * 10**17)
+    with pytest.raises(NoModel, match="GiB on disk.*set HF_HOME"):
+        check(found, "cpu")
+
+
+def test_needs_by_hand():
+    half = Found("a/b", "c", (("m.safetensors", 200), ("config.json", 7)), 100)
+    assert (needs(half, "cpu"), needs(half, "cuda"), half.bytes) == (480, 240, 207)
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a/b/c", "../b", "a/..", "-a/b", "a/b@", "a/b@../c", "a--b/c", "http://a/b", "a/b c"]
+)
+def test_what_is_no_id(name):
+    assert not is_id(name)
+
+
+def test_what_is_an_id():
+    assert all(map(is_id, ["gpt2/x", "Qwen/Qwen2.5-0.5B", "EleutherAI/pythia-70m@step3000", "a/b@refs/pr/1"]))

@@ -1,0 +1,222 @@
+"""Models of the Hugging Face hub: what one is, and whether it fits here, is known before it is downloaded.
+
+Weights are taken as safetensors only, and no code of a model's own is ever run.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from ..events import Event, Phase, Progress
+
+PART = r"[A-Za-z0-9][\w.-]{0,95}"
+ID = re.compile(rf"({PART}/{PART})(?:@([A-Za-z0-9][\w./-]{{0,99}}))?")
+FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # configs, tokenizers, weights
+TOKEN = "HF_TOKEN"
+ROOM = 1.2  # times the weights: what a model and its answers take at the least
+MIB, GIB = 2**20, 2**30
+
+
+class NoModel(ValueError):
+    """A model that cannot be had; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model on the hub: its id, the commit, the files that are wanted with their bytes, and its weights."""
+
+    id: str
+    commit: str
+    files: tuple[tuple[str, int], ...]
+    parameters: int | None  # where the hub has counted them
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for _, size in self.files)
+
+    @property
+    def weights(self) -> int:
+        """Bytes of the safetensors files."""
+        return sum(size for name, size in self.files if name.endswith(".safetensors"))
+
+
+def is_id(name: str) -> bool:
+    """Is it `owner/name` or `owner/name@revision`?"""
+    return ID.fullmatch(name) is not None and ".." not in name and "--" not in name
+
+
+def fetch(name: str, device: str, show: Callable[[Event], None] = lambda e: None) -> Path:
+    """The folder of a model of the hub, downloaded unless it is there: size and kind are looked at first.
+
+    Without the hub, what an earlier call has downloaded. Raises `NoModel`.
+    """
+    from huggingface_hub import snapshot_download
+
+    id, revision = ID.fullmatch(name).groups()
+    ask = {"repo_id": id, "revision": revision, "allow_patterns": list(FILES), "token": _token()}
+    try:
+        show(Phase("look", f"looking {id} up on the hub"))
+        found = look(id, revision)
+    except _Unreached as error:
+        try:
+            return Path(snapshot_download(**ask, local_files_only=True))
+        except Exception:  # nothing of it is here, or not all: the reason is that the hub was not reached
+            raise NoModel(str(error)) from error
+    check(found, device)
+    show(Phase("download", f"downloading {id}, {found.bytes / MIB:,.0f} MB"))
+    try:
+        return Path(snapshot_download(**ask, tqdm_class=_progress(found.bytes, show)))
+    except Exception as error:
+        raise NoModel(f"{id} {why(error)}") from error
+
+
+class _Unreached(NoModel):
+    """The hub cannot be asked."""
+
+
+def look(id: str, revision: str | None = None) -> Found:
+    """What the hub says of a model: one that can be loaded here, if it fits. Raises `NoModel`."""
+    from fnmatch import fnmatch
+
+    from huggingface_hub import HfApi, hf_hub_download
+
+    try:
+        info = HfApi(token=_token()).model_info(id, revision=revision, files_metadata=True)
+        files = [
+            (s.rfilename, s.size or 0)
+            for s in info.siblings
+            if "/" not in s.rfilename and any(fnmatch(s.rfilename, p) for p in FILES)
+        ]
+        if not any(name == "config.json" for name, _ in files):
+            raise NoModel(f"{id} has no config.json, so it is no model that transformers loads")
+        config = json.loads(
+            Path(hf_hub_download(id, "config.json", revision=info.sha, token=_token())).read_text("utf-8")
+        )
+    except NoModel:
+        raise
+    except Exception as error:
+        kind = _Unreached if _of_network(error) else NoModel
+        raise kind(f"{id} {why(error)}") from error
+    _check_kind(id, config, [name for name, _ in files])
+    counted = info.safetensors.total if info.safetensors else None
+    return Found(id, info.sha, tuple(files), counted)
+
+
+def _check_kind(id: str, config: dict, files: Sequence[str]) -> None:
+    """Raise `NoModel` unless it is a causal language model that transformers knows, with safetensors."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+
+    kind, classes = config.get("model_type"), config.get("architectures") or []
+    if kind not in CAUSAL:
+        own = "; it brings code of its own, which is never run" if "auto_map" in config else ""
+        raise NoModel(f"{id} is of the type {kind!r}, no causal language model that transformers knows{own}")
+    if classes and not any("CausalLM" in c or "LMHead" in c for c in classes):
+        raise NoModel(f"{id} is a {', '.join(map(str, classes))}, not a causal language model")
+    if not any(name.endswith(".safetensors") for name in files):
+        raise NoModel(
+            f"{id} has no weights as safetensors; other kinds of file can run code and are not loaded"
+        )
+
+
+def check(found: Found, device: str) -> None:
+    """Raise `NoModel` unless the model fits on the disk of the cache and into the device's free memory."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    there = next(p for p in (cache, *cache.parents) if p.exists())
+    disk, memory, needed = shutil.disk_usage(there).free, free_memory(device), needs(found, device)
+    if found.bytes > disk:
+        raise NoModel(
+            f"{found.id} takes {found.bytes / GIB:.1f} GiB on disk, and {there} has {disk / GIB:.1f} GiB "
+            "free: set HF_HOME to a folder on a larger disk, or take a smaller model"
+        )
+    if memory is not None and needed > memory:
+        parameters = (found.parameters or found.weights / 2) * memory / needed
+        raise NoModel(
+            f"{found.id} needs {needed / GIB:.1f} GiB of memory on {device}, and {memory / GIB:.1f} GiB are "
+            f"free: what fits is a model of about {parameters / 1e9:.1f} billion parameters"
+        )
+
+
+def needs(found: Found, device: str) -> int:
+    """Bytes of memory: float32 on a CPU, what its files hold on a GPU, and a fifth more."""
+    parameters = found.parameters or found.weights // 2
+    return int(ROOM * (4 * parameters if device == "cpu" else found.weights))
+
+
+def free_memory(device: str) -> int | None:
+    """Free bytes of the device, or None where that cannot be told."""
+    if device != "cpu":
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        said = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(said["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def why(error: Exception) -> str:
+    """In plain words why a model cannot be had."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return f"is gated: accept its terms on the hub, and set {TOKEN} to a token of that account"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "has no such revision"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return f"is not on the hub, or is private: mind the spelling, and set {TOKEN} for a private model"
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "is not here, and HF_HUB_OFFLINE is set. Without it, the hub is asked"
+    if _of_network(error):
+        return "is not here, and the hub cannot be reached"
+    return f"cannot be downloaded: {(str(error).strip() or type(error).__name__).splitlines()[0][:300]}"
+
+
+def _of_network(error: BaseException | None) -> bool:
+    """Was the hub not reached, rather than its answer a refusal?"""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HfHubHTTPError):
+        return error.response is not None and error.response.status_code >= 500
+    while error is not None:
+        if isinstance(error, errors.OfflineModeIsEnabled | ConnectionError | TimeoutError):
+            return True
+        if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _token() -> str | bool:
+    """The token of the environment; none that was put down elsewhere."""
+    return os.environ.get(TOKEN) or False
+
+
+def _progress(total: int, show: Callable[[Event], None]) -> type:
+    """A progress bar that shows nothing itself: the bytes of all files, as events, a hundredth at a time."""
+    from huggingface_hub.utils import tqdm
+
+    lock, state = Lock(), {"done": 0, "told": -1}
+
+    class Bar(tqdm):
+        def __init__(self, *args, **kwargs):
+            self.counts = (kwargs.get("desc") or "").startswith("Reconstruct")  # bytes that are on the disk
+            super().__init__(*args, **kwargs | {"disable": True})
+
+        def update(self, n=1):
+            if self.counts and n:
+                with lock:
+                    state["done"] += n
+                    hundredth = 100 * state["done"] // max(1, total)
+                    if hundredth > state["told"]:
+                        state["told"] = hundredth
+                        show(Progress(min(state["done"], total) // MIB, total // MIB, "MB downloaded"))
+
+    return Bar
