@@ -23,6 +23,7 @@ from unlearning.facts.world import world
 from unlearning.law.settings import METHODS
 from unlearning.models import loading
 from unlearning.models.delta import Delta, applied, load_delta
+from unlearning.models.hub import is_id
 from unlearning.models.loading import load
 from unlearning.models.text import pad
 from unlearning.probes.knowledge import ask, knows
@@ -145,6 +146,14 @@ def test_models_are_named_with_their_folders(told, model, tmp_path, monkeypatch)
     assert told("models") == (OK, f"lethe-gpt2\t{folder}\n", "")
     code, out, err = told("models", "--json")
     assert (code, json.loads(out), err) == (OK, [{"name": "lethe-gpt2", "folder": folder}], "")
+
+
+def test_a_choice_of_models_of_the_hub_is_listed(told):
+    code, out, err = told("models", "--hub", "--json")
+    listed = json.loads(out)
+    assert (code, err) == (OK, "") and len(listed) > 15
+    assert all(is_id(m["name"]) and m["parameters"] and m["wants"] for m in listed)
+    assert told("models", "--hub")[1].count("\n") == len(listed)
 
 
 def test_a_bundled_name_and_its_folder_are_the_same_model(model, tmp_path, monkeypatch):

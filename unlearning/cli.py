@@ -51,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
         c.set_defaults(run=run)
         return c
 
-    c = command("models", models, "list the bundled models")
+    c = command("models", models, "list the bundled models, or some of the hub")
+    c.add_argument("--hub", action="store_true", help="a choice of models of the hub, and what they want")
     c.add_argument("--json", action="store_true")
     c = command("facts", facts, "show how a file of facts is read")
     c.add_argument("file", type=Path, metavar=SOURCE)
@@ -164,14 +165,17 @@ def _read(path: Path, lm=None, columns: str | None = None):
 
 
 def models(args) -> int:
-    """Name and folder of each bundled model."""
-    from .models.loading import bundled
+    """Name and folder of each bundled model; or a choice of models of the hub, and what they want."""
+    from .models.loading import BUNDLED, bundled
 
+    listed = [{"name": n, "folder": str(f)} for n, f in bundled().items()]
+    if args.hub:
+        listed = json.loads((BUNDLED / "hub.json").read_text(encoding="utf-8"))
     if args.json:
-        print(json.dumps([{"name": n, "folder": str(f)} for n, f in bundled().items()], indent=1))
+        print(json.dumps(listed, indent=1))
     else:
-        for name, folder in bundled().items():
-            print(f"{name}\t{folder}")
+        for model in listed:
+            print("\t".join(model.values()))
     return OK
 
 
