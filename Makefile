@@ -37,6 +37,13 @@ load: $(VENV)/.installed-dev
 screenshots: $(VENV)/.installed-dev chromium
 	$(VENV)/bin/python -m tests.measure.screenshots
 
+# A .venv that an interruption left without pip, or whose Python is gone, is made anew.
+ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
+ifeq ($(shell $(VENV)/bin/python -m pip --version 2>/dev/null),)
+.PHONY: $(VENV)/pyvenv.cfg
+endif
+endif
+
 # A python on the PATH may be a pyenv shim that only fails, or lack venv (Debian): so each candidate is run.
 $(VENV)/pyvenv.cfg:
 	@for python in $(PYTHON); do \
@@ -47,7 +54,9 @@ $(VENV)/pyvenv.cfg:
 	  "(Debian: apt install python3.11-venv), or name one: make setup PYTHON=/path/to/python3.12" >&2; exit 1
 
 # torch first, when it has its own index: the second line then finds it there and fetches no other.
+# Interrupted, it is done again: pip installs what is missing, and what it had half unpacked.
 $(VENV)/.installed: requirements.txt $(VENV)/pyvenv.cfg
+	@echo "Installing packages into $(VENV), once: a few minutes. Interrupted, the same command goes on."
 	$(if $(TORCH_INDEX),$(PIP) install --index-url $(TORCH_INDEX) "$$(grep '^torch[<>=]' requirements.txt)")
 	$(PIP) install -r requirements.txt
 	@touch $@

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from types import SimpleNamespace
 
 import pytest
 from ui_help import FACTS
@@ -108,3 +109,95 @@ def test_the_line_stands_beside_the_button_until_it_is_pressed(visitor):
     visitor.expect(page.locator("#cost")).to_be_hidden()
     page.click("#read")
     visitor.expect(cost).to_have_text(words.COST_NONE)
+
+
+@pytest.fixture
+def held(shared, monkeypatch):
+    """The measuring before a forecast waits: `begun` when it has come to that, until `go` is set."""
+    begun, go, measure = threading.Event(), threading.Event(), shared.costs.measure
+
+    def waits(*args):
+        begun.set()
+        assert go.wait(600)
+        return measure(*args)
+
+    monkeypatch.setattr(shared.costs, "measure", waits)
+    yield SimpleNamespace(begun=begun, go=go)
+    go.set()
+
+
+def read_and_measured(visitor, text: str) -> None:
+    """Once, so that what follows finds the model's pace known."""
+    visitor.page.fill("#facts textarea", text)
+    visitor.page.click("#read")
+    visitor.expect(visitor.page.locator("#cost p")).to_have_text(re.compile("facts: about"))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("change", ["facts", "scope"])
+def test_a_forecast_that_is_measured_late_is_about_what_stands_there_then(visitor, held, change):
+    page, cost = visitor.page, visitor.page.locator("#cost p")
+    held.go.set()
+    read_and_measured(visitor, FACTS)
+    held.go.clear()
+    held.begun.clear()
+    page.click("#read")
+    assert held.begun.wait(60)
+    if change == "facts":
+        page.fill("#facts textarea", UNKNOWN)
+    else:
+        page.click("#scope input[value=subjects]")
+        visitor.expect(cost).to_have_text(re.compile(r"^(At most )?\d\d facts: about"))
+    seen = watched(page)
+    held.go.set()
+    page.fill("#prompt textarea", "Zogola is in")  # asked after the forecast, of the same model
+    page.click("#ask")
+    visitor.expect(page.locator("#before textarea")).not_to_have_value("")
+    page.wait_for_timeout(500)
+    assert not [text for text in seen() if text.startswith("3 facts")]
+    if change == "facts":
+        visitor.expect(page.locator("#cost")).to_be_hidden()
+    else:
+        visitor.expect(cost).to_have_text(re.compile(r"^(At most )?\d\d facts: about"))
+
+
+@pytest.mark.browser
+def test_a_forecast_that_comes_over_a_slow_line_does_not_replace_a_newer_one(visitor):
+    """The answer about the old choice is held back on its way until the facts are others."""
+    page, cost = visitor.page, visitor.page.locator("#cost")
+    read_and_measured(visitor, FACTS)
+    late = []
+
+    def hold(route):
+        answer = route.fetch()
+        late.append((route, answer))
+
+    page.route("**/run/predict*", hold)
+    page.click("#scope input[value=subjects]")
+    until(page, lambda: late)
+    page.fill("#facts textarea", UNKNOWN)
+    visitor.expect(cost).to_be_hidden()
+    seen = watched(page)
+    for route, answer in late:
+        route.fulfill(response=answer)
+    page.wait_for_timeout(1000)
+    assert not [text for text in seen() if text]
+
+
+def watched(page):
+    """From now on, every text that the line beside the button has: a function that tells them."""
+    page.evaluate("""() => {
+      window.seen = [];
+      const look = () => window.seen.push(document.querySelector('#cost')?.innerText.trim() || '');
+      const all = {subtree: true, childList: true, characterData: true};
+      new MutationObserver(look).observe(document.querySelector('.gradio-container'), all);
+    }""")
+    return lambda: page.evaluate("window.seen")
+
+
+def until(page, true) -> None:
+    for _ in range(600):
+        if true():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it never came")

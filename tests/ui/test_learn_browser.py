@@ -189,6 +189,34 @@ def test_a_reload_attaches_again_and_keeps_only_the_runs_id(learner, shared):
     assert "lethe-learn" in kept and "likes the" not in kept
 
 
+def test_a_run_that_is_shown_again_is_described_however_late_the_first_description_comes(learner):
+    """The tab, when it is opened, is described by what stands there at first: here that comes last."""
+    page = learner.page
+    learner.run(steps=2)
+    learner.wait_for(r"^Done in [\d.]+ s\.")
+    about = page.locator("#forget-about")
+    learner.expect(about).to_contain_text("one relation: capital")
+    late = []
+
+    def hold(route):
+        if '"mixed"' in route.request.post_data:
+            late.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route("**/run/predict*", hold)
+    learner.leaving = True
+    page.reload()
+    learner.ready()
+    learner.leaving = False
+    learner.wait_for(r"^Done in [\d.]+ s\.")
+    for route, answer in late:
+        route.fulfill(response=answer)
+    page.wait_for_timeout(2000)
+    learner.expect(about).to_contain_text("one relation: capital")
+    learner.expect(page.locator("#learn-text")).to_be_visible()
+
+
 def test_stop_keeps_what_was_measured_and_says_so(learner):
     page = learner.page
     learner.run(steps=400)

@@ -13,6 +13,12 @@ from .state import Shared
 from .wash import WashSection, chosen, line
 
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# Each request for a forecast has a turn, counted in the browser. Whoever changes the facts takes one, too:
+# only the answer to the last turn is shown, so that none that comes late replaces a newer one.
+TURN = "(turn, ...rest) => [window.costTurn = (window.costTurn || 0) + 1, ...rest]"
+NEWEST = "(turn, said, shown) => turn === window.costTurn ? said : shown"
+LAST = "() => { window.costTurn = (window.costTurn || 0) + 1 }"
+NOTHING = "() => { window.costTurn = (window.costTurn || 0) + 1; return '' }"
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,12 @@ def wire(
 
     It is empty while the visitor's own run goes on, and when text or model are others than were asked.
     """
+    turn, late = gr.Number(visible=False), gr.Textbox(visible=False)
 
-    def told(asked: Asked | None, id: str, text: str, model: str, on_top: bool, *choices) -> str:
+    def told(turn: float, asked: Asked | None, *rest) -> tuple[float, str]:
+        return turn, forecast(asked, *rest)
+
+    def forecast(asked: Asked | None, id: str, text: str, model: str, on_top: bool, *choices) -> str:
         if asked is None or (asked.text, asked.model) != (text, model) or going_on(shared, id):
             return ""
         try:
@@ -85,18 +95,21 @@ def wire(
         return line(said) if said else ""
 
     @with_room
-    def measured(asked: Asked | None, *rest) -> str:
+    def measure(asked: Asked | None) -> None:
         if asked is not None:
             shared.costs.measure(shared.lm(asked.model), asked.facts)
-        return told(asked, *rest)
 
-    inputs = [state, run, text, model, wash.on_top, *wash.settings()]
-    for event in read:
-        event.then(measured, inputs, wash.cost, show_progress="hidden", **on_model)
+    asking = {"fn": told, "inputs": [turn, state, run, text, model, wash.on_top, *wash.settings()]}
+    asking |= {"outputs": [turn, late], "js": TURN, "trigger_mode": "always_last", **QUICK}
     # a gr.Textbox has no `input` when something is pasted or deleted
     choices = [wash.layers.change if part is wash.layers else part.input for part in wash.settings()]
-    gr.on([wash.on_top.input, *choices], told, inputs, wash.cost, trigger_mode="always_last", **QUICK)
-    gr.on([text.change, model.input], None, None, wash.cost, js="() => ''", **QUICK)
+    answers = [gr.on([wash.on_top.input, *choices], **asking)]
+    for event in read:  # measured first, then told of what stands there by then
+        answers.append(event.then(measure, state, None, show_progress="hidden", **on_model).then(**asking))
+    for answer in answers:
+        answer.then(None, [turn, late, wash.cost], wash.cost, js=NEWEST, **QUICK)
+    gr.on([text.change, model.input], None, None, wash.cost, js=NOTHING, **QUICK)
+    wash.wash.click(None, None, None, js=LAST, **QUICK)
 
 
 def going_on(shared: Shared, id: str) -> bool:

@@ -266,8 +266,11 @@ def _dot(row: dict, i: int, rank: int, n: int, by: str, x: float, y: float) -> s
 
 
 def short(x: float) -> str:
-    """A number with three digits and a true minus."""
-    return f"{x:.3g}".replace("-", "−")
+    """A number with three digits and a true minus; no power of ten below a million."""
+    said = f"{x:.3g}"
+    if "e+" in said and abs(x) < 1e6:
+        said = f"{float(said):.0f}"
+    return said.replace("-", "−")
 
 
 def samples(rows: Sequence[dict]) -> str:

@@ -103,7 +103,8 @@ def points(x: float) -> str:
 
 
 def interval(g: dict) -> str:
-    return words.INTERVAL.format(low=points(g["low"]), high=points(g["high"]))
+    low, high = (points(g[end]).removeprefix("±") for end in ("low", "high"))
+    return words.INTERVAL.format(low=low, high=high)
 
 
 def verdict(g: dict) -> str:

@@ -79,13 +79,13 @@ def curves(points: Sequence[dict], settings: dict, n: dict[str, int]) -> "go.Fig
         if marked:
             fig.add_scatter(
                 x=marked,
-                y=[-0.06 * top] * len(marked),
+                y=[-0.14 * top] * len(marked),
                 mode="markers",
                 marker={"symbol": "triangle-up", "size": 7, "color": ACCENT},
                 hoverinfo="skip",
                 **where,
             )
-        fig.update_yaxes(range=[-0.12 * top, 1.06 * top], automargin=True, zeroline=False, **where)
+        fig.update_yaxes(range=[-0.2 * top, 1.16 * top], automargin=True, zeroline=False, **where)
         if name != "loss":
             fig.update_yaxes(ticksuffix=" %", **where)
     axis = [words.CURVE_STEPS]
@@ -93,15 +93,17 @@ def curves(points: Sequence[dict], settings: dict, n: dict[str, int]) -> "go.Fig
         axis.append(words.CURVE_SEEDS.format(n=seeds))
     if marked:
         axis.append(words.CURVE_AHEAD if settings["ahead"] else words.CURVE_UNLEARNING)
-    fig.update_xaxes(range=[0, settings["steps"]], zeroline=False, tickangle=0)
+    first, last = -0.03 * settings["steps"], settings["steps"]  # the first points stand clear of the axis
+    fig.update_xaxes(range=[first, last], zeroline=False, tickangle=0)
     fig.update_xaxes(title={"text": "<br>".join(axis), "font": {"size": 14}}, row=3, col=1)
     fig.update_traces(cliponaxis=False)
     return fig
 
 
 def _name_ends(fig: "go.Figure", ends: Sequence[tuple[float, str, float]], top: float, where: dict) -> None:
-    """The lines' names beside their last points, moved apart where they would overlap."""
+    """The lines' names beside their last points, apart where they would overlap, and up from the foot."""
     close = len(ends) == 2 and abs(ends[0][0] - ends[1][0]) < 0.12 * top
+    up = 9 if close and min(y for y, *_ in ends) < 0.05 * top else 0
     for y, arm, x in ends:
         higher = all(y >= other for other, *_ in ends) and (arm == "lwf" or ends[0][0] != ends[-1][0])
         fig.add_annotation(
@@ -110,7 +112,7 @@ def _name_ends(fig: "go.Figure", ends: Sequence[tuple[float, str, float]], top: 
             text=words.ARM_NAMES[arm],
             xanchor="left",
             xshift=10,
-            yshift=(9 if higher else -9) if close else 0,
+            yshift=up + (9 if higher else -9) if close else 0,
             showarrow=False,
             **where,
         )
@@ -158,6 +160,13 @@ def side_by_side(rows: Sequence[tuple[str, dict]]) -> "go.Figure":
     return fig
 
 
+def _name_rate(fig: "go.Figure", p: dict, **where) -> None:
+    """A point's way of training and its learning rate, beside it."""
+    text = f"{words.ARM_NAMES[p['arm']]}, η {p['lr']:.2g}"
+    x, y = 100 * p["retained"], 100 * p["learning"]
+    fig.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 12}, **where)
+
+
 def frontier(points: Sequence[dict], n: dict[str, int]) -> "go.Figure":
     """Learning accuracy against retained facts: both arms at their learning rates, and the control.
 
@@ -180,17 +189,16 @@ def frontier(points: Sequence[dict], n: dict[str, int]) -> "go.Figure":
             hovertemplate=words.FRONTIER_HOVER,
             name=words.FRONTIER_NAMES[arm],
         )
-        for p in line if arm == "extra" else line[:1] + line[-1:]:
-            fig.add_annotation(
-                x=100 * p["retained"],
-                y=100 * p["learning"],
-                text=f"{words.ARM_NAMES[arm]}, η {p['lr']:.2g}",
-                xanchor="right",
-                xshift=8,
-                yshift=-18 if arm == "vanilla" else 18,
-                showarrow=False,
-                font={"size": 12},
-            )
+        if arm != "extra" and len(line) > 1:
+            _name_rate(fig, line[-1], xanchor="center", yshift=-18 if arm == "vanilla" else 18)
+    # the lowest rates stand at the lower right, where nothing is on their left; one below the other
+    ends = [
+        min(mine, key=lambda p: p["lr"]) for arm in LOOKS if (mine := [p for p in points if p["arm"] == arm])
+    ]
+    ends.sort(key=lambda p: -p["learning"])
+    for i, p in enumerate(ends):
+        close = i and ends[i - 1]["learning"] - p["learning"] < 0.08
+        _name_rate(fig, p, xanchor="right", xshift=-12, yshift=-10 if close else 4)
     xs, ys = ([100 * p[name] for p in points] for name in ("retained", "learning"))
     room = max(1.0, 0.35 * (max(xs) - min(xs)))
     fig.update_xaxes(range=[min(xs) - room, min(100.5, max(xs) + 1)], ticksuffix=" %", zeroline=False)

@@ -98,7 +98,8 @@ def section(shared) -> SetupSection:
     gr.Markdown(f"## {words.SETUP}")
     learn = [(learning(n).title, n) for n in LEARN] + [(words.OWN_TITLE, words.OWN)]
     task = gr.Dropdown(learn, value=first, label=words.TASK, info=words.TASK_INFO, elem_id="learn-task")
-    said = gr.Markdown("", elem_id="learn-about")
+    start = defaults(shared.names[0], first)
+    said = gr.Markdown(safe(about(learning(first), words.ABOUT, start.samples)), elem_id="learn-about")
     with gr.Column(visible=False) as own:
         text = gr.Textbox(
             label=words.TEXT,
@@ -120,11 +121,11 @@ def section(shared) -> SetupSection:
         info=words.FORGET_INFO,
         elem_id="learn-forget",
     )
-    said_forget = gr.Markdown("", elem_id="forget-about")
+    said_forget = gr.Markdown(safe(about(forgetting(MIXED), words.ABOUT_FORGET)), elem_id="forget-about")
     seeds = gr.Slider(
         1, 10, value=1, step=1, label=words.SEEDS, info=words.SEEDS_INFO, buttons=[], elem_id="learn-seeds"
     )
-    settings, frontier = _advanced(defaults(shared.names[0], first))
+    settings, frontier = _advanced(start)
     return SetupSection(
         task, said, own, text, upload, check, fetching, forget, said_forget, seeds, settings, frontier
     )

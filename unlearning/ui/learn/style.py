@@ -22,6 +22,7 @@ CSS = """
   touch-action: manipulation;
 }
 #strip .points p { margin: 8px 0 0; font-size: 14px; }
+#strip p.small { margin-top: 8px; }
 #strip .band { position: relative; border-bottom: 1px solid var(--border-color-primary); }
 #strip .axis { position: relative; height: 20px; }
 #strip .axis.top { height: 18px; }

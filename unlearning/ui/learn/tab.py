@@ -183,7 +183,7 @@ class Tab:
         for other in (s.task.input, model.input):
             fitting = other(self.refill, [model, s.task], [s.settings[n] for n in setup.SETTINGS], **quick)
             fitting.then(self.describe, chosen, described, **quick).then(**pricing)
-        for told in (s.forget.input, s.check.click, s.settings["samples"].input, tab.select):
+        for told in (s.forget.input, s.check.click, s.settings["samples"].input):
             told(self.describe, chosen, described, **quick).then(**pricing)
         taken = s.upload.upload(self.of_file, s.upload, [s.text, s.about], **quick)
         taken.success(self.describe, chosen, described, **quick).then(**pricing)
@@ -193,6 +193,7 @@ class Tab:
             if name != "samples":
                 value.input(**pricing)
         s.seeds.release(**pricing)
+        tab.select(**pricing)  # not described again: that might come after a run that is shown again
         for part in (self.confidence.strip, self.confidence.samples):
             part.pick(self.pick, self.run, self.confidence.detail, **quick)
         for opened in (self.matrix.expand, model.input):

@@ -151,7 +151,7 @@ CONFIDENCE_CSV = "Download the answers with all terms (CSV)"
 CURVES = "How it learns"
 CURVE_TITLES = {
     "learning": "learning task: right answers",
-    "loss": "learning task: loss, nats",
+    "loss": "learning loss in nats, lower is better",
     "forgetting": "forgetting task: right answers",
 }
 CURVE_N = "{title}, n = {n}"
@@ -226,8 +226,8 @@ EQUAL = {
     "more": "Where plain fine-tuning keeps as much, LWF still learned more: {difference}.",
     "less": "Where plain fine-tuning keeps as much, LWF learned less: {difference}.",
     "none": "Where plain fine-tuning keeps as much, no difference is shown: {difference}.",
-    "one": "Where plain fine-tuning keeps as much, LWF is {points} points apart. One seed says nothing about "
-    "chance: take several for an interval.",
+    "one": "Where plain fine-tuning keeps as much, LWF − plain is {points} points of right answers. One seed "
+    "says nothing about chance: take several for an interval.",
 }
 
 # Every task with every other, recorded
