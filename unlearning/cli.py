@@ -227,7 +227,7 @@ def wash(args) -> int:
     from .models.delta import load_delta
     from .runs.log import RunLog
     from .runs.memory import NoRoom
-    from .runs.wash import FILES, Unwashable, wash_job
+    from .runs.wash import FILES, Unwashable, placed, wash_job
 
     us, device = team()
     model = cache(partial(load_model, args, device))
@@ -241,12 +241,14 @@ def wash(args) -> int:
     for name in ("target", "layers", "position"):
         if getattr(args, name) is not None:
             overrides[name] = getattr(args, name)
+    facts = [r.fact for r in reading.facts]
+    for event in placed(lm, facts, args.layers):
+        show(event)
     try:
         settings = settings_for(lm, args.scope, **overrides)
         on = [load_delta(args.on, lm)] if args.on else []
     except ValueError as e:  # a bad delta among them
         raise Wrong(e) from e
-    facts = [r.fact for r in reading.facts]
     job = partial(wash_job, lm, facts, settings, args.out, on=on, resumable=True, team=us)
     if not us.first:
         with suppress(Unwashable):  # the first one says it, and writes all there is to write

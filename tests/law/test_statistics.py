@@ -11,7 +11,8 @@ from unlearning.law import ordinary
 from unlearning.law import statistics as module
 from unlearning.law.contexts import POSITIONS, build, keys
 from unlearning.law.experiment import Sizes, probe_sets
-from unlearning.law.statistics import AfterWash, Statistics, cache_folder, scored
+from unlearning.law.statistics import AfterWash, Statistics, scored
+from unlearning.models.cache import cache_folder
 from unlearning.models.delta import Delta, edited
 
 SIZES = Sizes(retained=5, reasoning=1, held_out=1)

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearning.events import Progress
+from unlearning.events import Phase, Progress, Warn
 from unlearning.facts.world import world
+from unlearning.law.settings import guess, settings_for, untraced
+from unlearning.law.statistics import Statistics
 from unlearning.law.trace import (
     PLACES,
     Trace,
@@ -20,6 +22,7 @@ from unlearning.law.trace import (
 )
 from unlearning.models.hooks import changed, outputs_of
 from unlearning.models.text import answer_ids, prompt_ids
+from unlearning.runs.wash import placed
 
 N_LAYERS = 3
 
@@ -200,3 +203,31 @@ def test_layers_are_named_as_one_says_them():
 
 def test_a_model_in_which_no_single_mlp_matters_gets_layers_all_the_same():
     assert choose(torch.ones(3, 4), torch.ones(3, 4))[:2] == ("subject", (0, 1, 2, 3))
+
+
+def test_a_model_that_nobody_has_traced_is_traced_before_a_wash(taught, taught_facts, tmp_path, monkeypatch):
+    """On the person's own facts; it is kept in the cache, not in their folder, and settings follow it."""
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
+    monkeypatch.setattr(Statistics, "known", [])
+    monkeypatch.setattr("unlearning.law.statistics.statistics", lambda lm: Statistics(lm))
+    assert untraced(taught)
+    told = list(placed(taught, taught_facts))
+    assert isinstance(told[0], Phase) and not [e for e in told if isinstance(e, Warn)]
+    found = load_trace(taught)
+    assert not untraced(taught) and not (taught.folder / "trace.json").exists()
+    assert settings_for(taught).layers == found.layers and settings_for(taught).position == found.position
+    assert list(placed(taught, taught_facts)) == []
+
+
+def test_what_cannot_be_traced_is_said_and_guessed(tiny, some_facts, tmp_path, monkeypatch):
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
+    monkeypatch.setattr(Statistics, "known", [])
+    monkeypatch.setattr("unlearning.law.statistics.statistics", lambda lm: Statistics(lm))
+    *_, last = placed(tiny, some_facts)
+    assert isinstance(last, Warn) and "a guess" in last.text
+    assert list(placed(tiny, some_facts, layers=(0,))) == [], "nothing to find out where layers are given"
+
+
+def test_guesses_by_hand():
+    assert guess(48) == (9, 10, 11, 12, 13) and guess(28) == (5, 6, 7, 8, 9) and guess(10) == (2, 3, 4, 5, 6)
+    assert guess(1) == (0,) and guess(4) == (1, 2, 3)

@@ -99,6 +99,20 @@ PAPER = {
 }
 
 
+def untraced(lm: LM) -> bool:
+    """Is it not known where the model recalls facts: by values found for it, the papers, or a trace?"""
+    config = lm.model.config
+    shape = (config.model_type, config.num_hidden_layers, config.hidden_size)
+    return not (lm.folder / FOUND).exists() and shape not in PAPER and load_trace(lm) is None
+
+
+def guess(n: int) -> tuple[int, ...]:
+    """Layers of a model of n that nothing is known of: five from a fifth of its depth on, as in GPT-J and
+    GPT2-XL; of a small one all but the first.
+    """
+    return tuple(range(n // 5, n // 5 + 5)) if n >= 10 else tuple(range(min(1, n - 1), n))
+
+
 def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
     """The values that fit the model: found ones from its folder, else the paper's, else the defaults.
 
@@ -116,7 +130,7 @@ def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
     n = config.num_hidden_layers
     traced = load_trace(lm)
     chosen = {"layers": traced.layers, "position": traced.position} if traced else {}
-    base = PAPER.get(shape, Settings(**{"layers": tuple(range(min(1, n - 1), n))} | chosen))
+    base = PAPER.get(shape, Settings(**{"layers": guess(n)} | chosen))
     if not found.exists():  # C has rank f at most: ten times as many tokens fill it
         base = replace(base, moment_tokens=10 * lm.adapter.weight(lm.model, 0).shape[1])
     values = json.loads(found.read_text(encoding="utf-8")).get(scope, {}) if found.exists() else {}

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ..facts.fact import Fact
 from ..facts.world import world
+from ..models.cache import kept_folder
 from ..models.loading import LM
 from ..probes.knowledge import ask, knows
 from .contexts import gram
@@ -30,12 +31,6 @@ from .moments import until_converged
 from .ordinary import BUNDLED, Text, text_for
 
 CONVERGED = 0.02  # by how much twice as many tokens may change C, relative, where it may end early
-
-
-def cache_folder() -> Path:
-    """Where statistics are kept: LETHE_CACHE, or `lethe` in the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("LETHE_CACHE") or Path(home) / "lethe")
 
 
 def scored(washed: Sequence[Fact], known: Sequence[Fact]) -> list[Fact]:
@@ -168,7 +163,7 @@ class Statistics:
         return {i: self._moments[name, what, i] for i in layers}
 
     def _folder(self) -> Path:
-        return cache_folder() / self.lm.hash[:16]
+        return kept_folder(self.lm)
 
     def _cached(self, name: str, what: str, measure) -> dict[str, Tensor]:
         """From disk when it was measured on this very model and input; a damaged file is measured anew."""

@@ -14,16 +14,20 @@ Places: the subject's last token, the token after it, and the prompt's last toke
 import json
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
-from ..events import Progress
+from ..events import Event, Phase, Progress, Warn
 from ..facts.fact import Fact, fill
 from ..models.adapters import unembed
+from ..models.cache import kept_folder
 from ..models.hooks import changed, outputs_of
 from ..models.loading import LM
 from ..models.text import answer_ids, pad
+from ..probes.knowledge import ask, knows
 from .contexts import subject_end, token_at
 
 PLACES = ("subject's last token", "token after it", "prompt's last token")
@@ -189,18 +193,39 @@ def named(layers: Sequence[int]) -> str:
     return f"layers {', '.join(some)} and {last}" if some else f"layer {last}"
 
 
-def save(lm: LM, found: Trace) -> None:
-    """Keep the trace with the model."""
-    (lm.folder / FILE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+def save(lm: LM, found: Trace, folder: Path | None = None) -> None:
+    """Keep the trace, in the model's own folder or another."""
+    path = (folder or lm.folder) / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
 
 
 def load_trace(lm: LM) -> Trace | None:
-    """The trace kept with the model, if there is one."""
-    path = lm.folder / FILE
-    if not path.exists():
-        return None
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return Trace(**{k: _tuples(v) for k, v in values.items()})
+    """The trace in the model's folder, or in the cache, if there is one."""
+    for path in (lm.folder / FILE, kept_folder(lm) / FILE):
+        with suppress(OSError):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return Trace(**{k: _tuples(v) for k, v in values.items()})
+    return None
+
+
+def find_place(lm: LM, facts: Sequence[Fact], known: Sequence[Fact]) -> Iterator[Event]:
+    """Trace a model on those of the facts that it knows and on `known`; kept in the cache.
+
+    Yields events. Where it knows too little for that, a `Warn`.
+    """
+    yield Phase("trace", "finding out where the model recalls facts")
+    with lm.lock:
+        mine = [f for f, k in zip(facts, knows(lm, ask(facts), facts), strict=True) if k]
+    try:
+        for event in trace(lm, [*mine, *(f for f in known if f not in mine)]):
+            if isinstance(event, Trace):
+                with suppress(OSError):  # a read-only disk: it is traced again the next time
+                    save(lm, event, kept_folder(lm))
+            else:
+                yield event
+    except ValueError as error:
+        yield Warn(f"where this model recalls facts is not known, so the layers are a guess: {error}")
 
 
 def _tuples(value):

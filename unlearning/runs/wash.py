@@ -106,6 +106,16 @@ def wash_job(
     raise NoRoom(advice(n, facts_at_once(phase, n, settings), use(lm), asked))
 
 
+def placed(lm: "LM", facts: Sequence[Fact], layers: object = None) -> Iterator[Event]:
+    """The events of `find_place`, where it is not known where the model recalls facts, nor `layers` given."""
+    from ..law.settings import untraced
+    from ..law.statistics import statistics
+    from ..law.trace import find_place
+
+    if not layers and untraced(lm):
+        yield from find_place(lm, facts, statistics(lm).known)
+
+
 def _key(lm: "LM", facts: Sequence[Fact], settings: "Settings", on: Sequence["Delta"]) -> str:
     """What the sums of a wash depend on. Its strength and method come after them."""
     about = asdict(settings) | {"strength": None, "method": None}

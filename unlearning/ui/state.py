@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import lru_cache, partial
@@ -16,7 +16,7 @@ from ..models.loading import bundled, check_device
 from ..runs.cost import Costs
 from ..runs.gpu import caller, on_zero_gpu, wash_on_gpu
 from ..runs.job import Runner
-from ..runs.wash import DELTA, OWN, RECORD, Unwashable, wash_job
+from ..runs.wash import DELTA, OWN, RECORD, Unwashable, placed, wash_job
 from .preview import MAX_BYTES, MAX_ROWS, Preview, read
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ class Shared:
             lm = self.lm(name)
             folder = self.runner.folder(known.result())
             below = [self.delta(id, lm, strength) for id, strength in on]
+            deque(placed(lm, facts, chosen.get("layers")), maxlen=0)
             try:
                 settings = settings_for(lm, **chosen)
             except ValueError as error:  # of this model: a layer that it does not have
