@@ -117,7 +117,6 @@ def test_a_small_run_to_its_end_and_a_point_that_is_clicked(learner, shared):
         with page.expect_download() as taken:
             page.click(f"#take-{name}")
         assert taken.value.suggested_filename == file
-    assert shared.runner.result(folder.name) is None, "a change is kept in the folder alone"
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +266,7 @@ def test_the_whole_way_with_the_keyboard_alone(learner):
     keyboard.to("#learn-text textarea")
     page.keyboard.insert_text(TASK)
     keyboard.to("#learn-forget input")
-    keyboard.press("Space", *["Tab"] * 6, "Space")  # capitals come, the mixture goes
+    keyboard.press("Tab", "Tab", "Space", *["Tab"] * 4, "Space")  # capitals come, the mixture goes
     boxes = page.locator("#learn-forget")
     learner.expect(boxes.get_by_label("capital", exact=True)).to_be_checked()
     learner.expect(boxes.get_by_label("a mixture of all", exact=True)).not_to_be_checked()
