@@ -13,10 +13,10 @@ import inspect
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from ..events import Progress
 from ..facts.fact import Fact
@@ -24,6 +24,9 @@ from ..models.hooks import calls_of, hidden, inputs_of, outputs_of
 from ..models.loading import LM
 from ..models.text import by_length, pad
 from .contexts import GROUPS, Contexts, mean_of, token_at
+
+if TYPE_CHECKING:
+    from transformers.cache_utils import DynamicCache
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,14 @@ class Above:
         return self.lm.adapter.logits(self.lm.model, h[b, t]).float()
 
 
-def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> tuple[DynamicCache | None, Tensor]:
+def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> "tuple[DynamicCache | None, Tensor]":
     """Attention keys and values of texts, aligned on the right, and the mask (B, T) of what is text.
 
     Batches of like length are read; of the last layer nothing but its keys and values is wanted.
     No cache where no text has a token.
     """
+    from transformers.cache_utils import DynamicCache  # here: the page loads its model in another thread
+
     lengths = [len(i) for i in ids]
     T, B = max(lengths), len(ids)
     behind = torch.arange(T, 0, -1, device=lm.device)  # place counted from the end

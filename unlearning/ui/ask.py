@@ -30,7 +30,7 @@ class AskSection:
 
 
 def section() -> AskSection:
-    gr.Markdown(f"## {words.ASK_HEAD}")
+    gr.Markdown(f"## {words.ASK_HEAD}\n\n{words.ASK_INFO}")
     with gr.Row(equal_height=True):
         prompt = gr.Textbox(
             label=words.ASK_LABEL,

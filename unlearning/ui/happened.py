@@ -122,13 +122,14 @@ def section() -> HappenedSection:
         headline = gr.Markdown("", elem_id="headline")
         with gr.Row():
             with gr.Column(scale=3, min_width=480):
+                gr.Markdown(words.ANSWERS_INFO)
                 told = gr.HTML("", elem_id="answers", js_on_load=None)
                 only = gr.Checkbox(False, label=words.ONLY, elem_id="only")
             with gr.Column(scale=2, min_width=480):
+                gr.Markdown(words.STAY_INFO)
                 plot = gr.Plot(show_label=False, elem_id="stay-plot")
                 with gr.Accordion(words.STAY_ALL, open=False, elem_id="stay-all"):
                     stay = gr.HTML("", elem_id="stay", js_on_load=None)
-                    gr.Markdown(words.STAY_INFO)
         with gr.Row():
             delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")
             csv = gr.DownloadButton(words.CSV, size="md", elem_id="csv")

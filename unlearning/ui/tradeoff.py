@@ -71,7 +71,7 @@ def section() -> TradeOffSection:
     from ..law.experiment import STRENGTHS
 
     with gr.Column(visible=False, elem_id="trade-off") as part:
-        gr.Markdown(f"### {words.TRADE_OFF}")
+        gr.Markdown(f"### {words.TRADE_OFF}\n\n{words.TRADE_OFF_INFO}")
         with gr.Row(equal_height=True):
             strength = gr.Slider(
                 0,

@@ -62,7 +62,9 @@ def section() -> WashSection:
     gr.Markdown(f"## {words.WASH_HEAD}")
     scope = gr.Radio(words.SCOPES, value="facts", label=words.SCOPE, info=words.SCOPE_INFO, elem_id="scope")
     with gr.Accordion(words.ADVANCED, open=False, elem_id="advanced"):
-        method = gr.Radio(words.METHODS, value="law", label=words.METHOD, elem_id="method")
+        method = gr.Radio(
+            words.METHODS, value="law", label=words.METHOD, info=words.METHOD_INFO, elem_id="method"
+        )
         target = gr.Dropdown(
             words.TARGETS,
             value="unknown",

@@ -46,6 +46,7 @@ class WithinSection:
 
 def section() -> WithinSection:
     with gr.Accordion(words.WITHIN, open=False, visible=False, elem_id="within") as part:
+        gr.Markdown(words.WITHIN_INFO)
         norms = gr.Plot(show_label=False, elem_id="norms")
         fact = gr.Dropdown([], label=words.LENS_FACT, info=words.LENS_INFO, elem_id="lens-fact")
         lens = gr.HTML("", elem_id="lens", js_on_load=None)

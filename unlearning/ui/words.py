@@ -70,8 +70,9 @@ SCOPES = [
 ]
 ADVANCED = "Advanced"
 METHOD = "Method"
+METHOD_INFO = "how the weights are changed; the last two show what LAW's own step adds"
 METHODS = [
-    ("LAW: first update, then gradient ascent within a budget", "law"),
+    ("LAW: a first update, then on in the direction that washes most, within a bound", "law"),
     ("MEMIT: the first update alone", "memit"),
     ("scaled: MEMIT's update, made as large as LAW's (a control)", "scaled"),
 ]
@@ -81,13 +82,13 @@ TARGETS = [("unknown", "unknown"), ("end of text", "eos")]
 MAX_TARGET = 40
 TARGET_LONG = "The wash target may have at most 40 characters."
 SEED = "Seed"
-SEED_INFO = "the same seed gives the same wash"
+SEED_INFO = "where anything is drawn by chance; the same seed gives the same wash"
 SEED_BAD = "The seed is a whole number, 0 or more."
 POSITIONS = {"subject": "subject's last token", "prompt": "prompt's last token"}
 POSITION = "Look facts up at the"
 POSITION_INFO = "the lookup token: where the wash changes what the model finds"
 LAYERS = "Layers to edit"
-LAYERS_INFO = "the numbers of the layers whose MLP is changed, such as 1, 2"
+LAYERS_INFO = "numbers of the layers whose MLP, the part that recalls facts, is changed: such as 1, 2"
 AS_FOUND = "as found for this model"
 LAYERS_BAD = "Layers are whole numbers with commas between, such as 1, 2; nothing there means: as found."
 WASH, STOP = "Wash", "Stop"
@@ -136,6 +137,9 @@ REASONING_MOVED = "Reasoning {moved} ({points}, n = {n})."
 FELL, ROSE = "fell", "rose"
 POINTS = "{sign}{points} points"
 ANSWERS = "What the model says"
+ANSWERS_INFO = (
+    "Each known fact, asked in the same words before and after the wash; both answers are the model's own."
+)
 ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "how sure of the right one"]
 HINTS = {  # what a column's name means, on hover
     "right answer": "What the list says is right; for known facts every accepted answer counts.",
@@ -159,7 +163,10 @@ STAY = "What stayed"
 STAY_PLOT = "Right answers: ○ before, ● after the wash"
 STAY_ALL = "All figures as a table"
 STAY_HEAD = ["asked", "before", "after", "n", "in words"]
-STAY_INFO = "Shares of right answers; in brackets the 95 % interval."
+STAY_INFO = (
+    "Shares of right answers, with the 95 % interval. The facts to wash should fall, to the left, in the "
+    "same words and in others; all the rest should stay where it was."
+)
 RATE = "{mean} ({low}–{high})"
 NONE = "–"
 MEASURES = {
@@ -169,7 +176,10 @@ MEASURES = {
     "neighbours": ("neighbours in your file", "Other questions that the file says must stay."),
     "portability": ("what follows from them", "The file's questions whose answers rest on what went."),
     "retained": ("all other facts", "Nothing to do with the wash. Should stay."),
-    "reasoning": ("reasoning, all families", "New puzzles, exact answers. Should stay."),
+    "reasoning": (
+        "reasoning, all families",
+        "New puzzles of several kinds (families), exact answers. Should stay.",
+    ),
     "perplexity": (
         "perplexity of held-out text",
         "How much plain text surprises it; lower is better. Should stay.",
@@ -203,6 +213,10 @@ WASH_BELOW = "{n}: {facts}, {method}, strength {strength} ({first} …)"
 
 # The trade-off
 TRADE_OFF = "How strong?"
+TRADE_OFF_INFO = (
+    "Each line is one method at rising strength: further right, more of the facts to wash are gone; further "
+    "up, more of the rest is kept. The best corner is the upper right. The ring is your wash; move it below."
+)
 STRENGTH = "Strength"
 STRENGTH_INFO = "how much of the change is on: 0 is the model as it was, 1 the whole wash"
 MEASURED = {
@@ -225,6 +239,7 @@ POINT_HOVER = (
 
 # Ask both
 ASK_HEAD = "Ask both"
+ASK_INFO = "Any text, which the model goes on with: as it was before, and with your wash on."
 ASK_LABEL = "A beginning for the model to go on with"
 ASK_EMPTY = "The capital of France is"
 ASK = "Ask"
@@ -235,6 +250,7 @@ ASK_LONG = "(too long for this model: at most {limit} bytes)"
 
 # Inside a wash
 WITHIN = "Look inside this wash: where the weights changed, and one fact layer by layer"
+WITHIN_INFO = "How large the change is beside the weights it is made to. No other weight is touched."
 NORMS = "Size of the whole wash, ‖ΔW‖ / ‖W‖,<br>in each edited MLP"
 LENS_FACT = "One fact, layer by layer (of the first 200)"
 LENS_INFO = "the logit lens: what the model would say if it stopped after each layer"
