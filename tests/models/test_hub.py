@@ -16,8 +16,8 @@ from huggingface_hub import constants
 from unlearning.events import Phase, Progress
 from unlearning.models import hub
 from unlearning.models.delta import Delta, applied
-from unlearning.models.hub import Found, NoModel, check, fetch, is_id, needs
-from unlearning.models.loading import load
+from unlearning.models.hub import Found, NoModel, check, fetch, is_id, needs, wanted
+from unlearning.models.loading import folder_of, load
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ID = "own/tiny"
@@ -45,6 +45,7 @@ class Hub(BaseHTTPRequestHandler):
             if not p.name.endswith(self.without or ("\0",))
         }
         found["evil.bin"] = b"never to be asked for"
+        found["consolidated.safetensors"] = b"evil: the same weights once more"
         if "config.json" in found:
             config = json.loads(found["config.json"]) | self.changed
             found["config.json"] = json.dumps(config).encode()
@@ -88,10 +89,13 @@ class Hub(BaseHTTPRequestHandler):
         body = files.get(path.rsplit("/", 1)[1])
         if body is None:
             return self.answer(b"", 404, {"X-Error-Code": "EntryNotFound"})
+        tag = (
+            hashlib.sha256(body).hexdigest() if path.endswith(".safetensors") else _sha1(body)
+        )  # LFS, or git
         self.answer(
             body,
             200,
-            {"ETag": f'"{_sha1(body)}"', "X-Repo-Commit": COMMIT, "content-type": "application/octet-stream"},
+            {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT, "content-type": "application/octet-stream"},
         )
 
     def answer(self, body: bytes, status: int, headers: dict):
@@ -139,7 +143,9 @@ def test_a_model_is_downloaded_told_and_the_same_again_without_the_hub(online, t
     assert [e.name for e in told if isinstance(e, Phase)] == ["look", "download"]
     progress = [e for e in told if isinstance(e, Progress)]
     assert progress and progress[-1].done == progress[-1].total
-    assert not any("evil" in path for path, _ in online.asked if "resolve" in path)
+    files = {path.rsplit("/", 1)[1] for path, _ in online.asked if "/resolve/" in path}
+    assert "model.safetensors" in files and not files & {"evil.bin", "consolidated.safetensors"}
+    assert lm.hash == tiny_llama.hash  # by the hub's name for the file, and by reading it
     name = lm.adapter.weight_name(0)
     delta = Delta({name: torch.ones_like(lm.model.state_dict()[name])}, lm.hash)
     online.refusal = (503, "")
@@ -208,6 +214,30 @@ def test_too_large_says_what_fits(online, monkeypatch):
     found = Found("a/b", "c", (("model.safetensors", 10**18),), 5 * 10**17)
     with pytest.raises(NoModel, match="GiB on disk.*set HF_HOME"):
         check(found, "cpu")
+
+
+def test_weights_are_taken_as_transformers_takes_them():
+    shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    more = [
+        "config.json",
+        "model.safetensors.index.json",
+        "onnx/model.safetensors",
+        "adapter.safetensors",
+        "x.py",
+    ]
+    assert wanted([*more, *shards]) == {*more[:2], *shards}
+    assert wanted([*more, *shards, "model.safetensors"]) == {"config.json", "model.safetensors"}
+    assert wanted(["config.json", "consolidated.safetensors", *shards]) == {"config.json"}
+
+
+def test_what_was_cut_off_is_not_taken_for_a_model(online, monkeypatch):
+    folder = fetch(ID, "cpu")
+    assert hub.cached(ID) == folder_of(ID) == folder
+    (folder / "model.safetensors").unlink()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert hub.cached(ID) is None
+    with pytest.raises(NoModel, match="is not here"):
+        fetch(ID, "cpu")
 
 
 def test_needs_by_hand():

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from threading import Lock
 
@@ -16,7 +17,9 @@ from ..events import Event, Phase, Progress
 
 PART = r"[A-Za-z0-9][\w.-]{0,95}"
 ID = re.compile(rf"({PART}/{PART})(?:@([A-Za-z0-9][\w./-]{{0,99}}))?")
-FILES = ("*.json", "*.txt", "*.model", "*.safetensors")  # configs, tokenizers, weights
+FILES = ("*.json", "*.txt", "*.model")  # configs, tokenizers
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 TOKEN = "HF_TOKEN"
 ROOM = 1.2  # times the weights: what a model and its answers take at the least
 MIB, GIB = 2**20, 2**30
@@ -58,21 +61,58 @@ def fetch(name: str, device: str, show: Callable[[Event], None] = lambda e: None
     from huggingface_hub import snapshot_download
 
     id, revision = ID.fullmatch(name).groups()
-    ask = {"repo_id": id, "revision": revision, "allow_patterns": list(FILES), "token": _token()}
     try:
         show(Phase("look", f"looking {id} up on the hub"))
         found = look(id, revision)
     except _Unreached as error:
-        try:
-            return Path(snapshot_download(**ask, local_files_only=True))
-        except Exception:  # nothing of it is here, or not all: the reason is that the hub was not reached
-            raise NoModel(str(error)) from error
+        if folder := cached(name):
+            return folder
+        raise NoModel(str(error)) from error
     check(found, device)
     show(Phase("download", f"downloading {id}, {found.bytes / MIB:,.0f} MB"))
     try:
-        return Path(snapshot_download(**ask, tqdm_class=_progress(found.bytes, show)))
+        names = [file for file, _ in found.files]
+        bar = _progress(found.bytes, show)
+        return Path(
+            snapshot_download(id, revision=revision, allow_patterns=names, token=_token(), tqdm_class=bar)
+        )
     except Exception as error:
         raise NoModel(f"{id} {why(error)}") from error
+
+
+def cached(name: str) -> Path | None:
+    """The folder that an earlier `fetch` has filled, or None; the hub is not asked."""
+    from huggingface_hub import snapshot_download
+
+    id, revision = ID.fullmatch(name).groups()
+    try:
+        small = {"allow_patterns": list(FILES), "ignore_patterns": ["*/*", INDEX]}
+        folder = Path(snapshot_download(id, revision=revision, local_files_only=True, **small))
+    except Exception:  # nothing of it is here
+        return None
+    return folder if _complete(folder) else None
+
+
+def _complete(folder: Path) -> bool:
+    """Are the config and all weights there? A download that was cut off leaves a folder, too."""
+    if not (folder / "config.json").exists():
+        return False
+    if not (folder / INDEX).exists():
+        return (folder / WEIGHTS).exists()
+    index = json.loads((folder / INDEX).read_text("utf-8"))
+    return (folder / WEIGHTS).exists() or all((folder / n).exists() for n in index["weight_map"].values())
+
+
+def wanted(names: Sequence[str]) -> set[str]:
+    """The files of a model that are downloaded: of the weights those that transformers takes, no second set.
+
+    It takes the single file where there is one, and else the shards of the index.
+    """
+    top = [n for n in names if "/" not in n]
+    others = {n for n in top if any(fnmatch(n, pattern) for pattern in FILES)}
+    if WEIGHTS in top:
+        return others - {INDEX} | {WEIGHTS}
+    return others | {n for n in top if INDEX in top and SHARD.fullmatch(n)}
 
 
 class _Unreached(NoModel):
@@ -81,17 +121,12 @@ class _Unreached(NoModel):
 
 def look(id: str, revision: str | None = None) -> Found:
     """What the hub says of a model: one that can be loaded here, if it fits. Raises `NoModel`."""
-    from fnmatch import fnmatch
-
     from huggingface_hub import HfApi, hf_hub_download
 
     try:
         info = HfApi(token=_token()).model_info(id, revision=revision, files_metadata=True)
-        files = [
-            (s.rfilename, s.size or 0)
-            for s in info.siblings
-            if "/" not in s.rfilename and any(fnmatch(s.rfilename, p) for p in FILES)
-        ]
+        take = wanted([s.rfilename for s in info.siblings])
+        files = [(s.rfilename, s.size or 0) for s in info.siblings if s.rfilename in take]
         if not any(name == "config.json" for name, _ in files):
             raise NoModel(f"{id} has no config.json, so it is no model that transformers loads")
         config = json.loads(

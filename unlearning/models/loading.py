@@ -1,6 +1,7 @@
 """Choosing and loading a model: one immutable base per name, shared by everything that runs on it."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,10 +12,11 @@ from typing import Any
 from ..events import Event
 from ..facts.world import ASSETS
 from .adapters import Adapter
-from .hub import fetch, is_id
+from .hub import cached, fetch, is_id
 
 BUNDLED = ASSETS / "models"
 NAMES = ("lethe-llama", "lethe-gpt2")  # the default first
+CHUNK = 2**24  # bytes read at once
 
 
 class UnknownModel(ValueError):
@@ -26,14 +28,24 @@ def bundled() -> dict[str, Path]:
     return {name: BUNDLED / name for name in NAMES if (BUNDLED / name / "config.json").exists()}
 
 
+def on_hub(name: str) -> bool:
+    """Is this a model of the hub? A bundled name or a folder that is here comes before an id."""
+    return is_id(name) and name not in bundled() and not (Path(name) / "config.json").exists()
+
+
 def folder_of(name: str) -> Path:
-    """The folder of a bundled name or a path. Raises `UnknownModel` naming what there is."""
+    """The folder of a bundled name, a path, or a model of the hub that has been downloaded.
+
+    Raises `UnknownModel` naming what there is.
+    """
     known = bundled()
     if name in known:
         return known[name]
     path = Path(name)
     if (path / "config.json").exists():
         return path
+    if is_id(name) and (folder := cached(name)):
+        return folder
     there = ", ".join(known) or "none"
     raise UnknownModel(
         f"no model {name!r}: bundled are {there}; else give a folder with a config.json, or owner/name"
@@ -76,10 +88,19 @@ class LM:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over the folder's safetensors files, in name order: what a delta belongs to."""
+        """SHA-256 over the folder's safetensors files, in name order: what a delta belongs to.
+
+        A single file of the hub is not read for it: in the hub's cache it lies under that name.
+        """
+        files = sorted(self.folder.glob("*.safetensors"))
+        real = files[0].resolve() if len(files) == 1 else Path()
+        if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
+            return real.name
         digest = hashlib.sha256()
-        for file in sorted(self.folder.glob("*.safetensors")):
-            digest.update(file.read_bytes())
+        for file in files:
+            with file.open("rb") as f:
+                while part := f.read(CHUNK):
+                    digest.update(part)
         return digest.hexdigest()
 
 
@@ -98,8 +119,7 @@ def load(
     from .adapters import adapter_for
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    here = name in bundled() or (Path(name) / "config.json").exists()
-    folder = fetch(name, device, show) if is_id(name) and not here else folder_of(name)
+    folder = fetch(name, device, show) if on_hub(name) else folder_of(name)
     dtype = dtype or (torch.float32 if device == "cpu" or name in bundled() else "auto")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(
