@@ -99,3 +99,21 @@ def made(tiny_tokenizer, tmp_path_factory):
         return folders[kind]
 
     return folder
+
+
+@pytest.fixture
+def online(tiny_llama, tmp_path, monkeypatch):
+    """The handler's class, to be set up; the client asks it, and keeps what it gets in its own folder."""
+    from huggingface_hub import constants
+    from small_hub import Hub, served
+
+    handler = type("Here", (Hub,), {"folder": tiny_llama.folder, "asked": []})
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with served(handler) as url:
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        yield handler

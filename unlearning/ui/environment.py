@@ -18,7 +18,9 @@ def _setting(name: str, meaning: str, default=None, within: tuple | None = None)
 class Environment:
     """What app.py is told. Empty variables count as not set."""
 
-    model: str | None = _setting("LETHE_MODEL", "a folder with a model of your own, offered first")
+    model: str | None = _setting(
+        "LETHE_MODEL", "a model of your own, a folder or owner/name on the hub, offered first"
+    )
     host: str | None = _setting(
         "LETHE_HOST", "address to listen on (else GRADIO_SERVER_NAME, else 127.0.0.1)"
     )
@@ -45,7 +47,7 @@ class Environment:
     )
     hub: int = _setting(
         "LETHE_HUB",
-        "1: the page may fetch data sets from the Hugging Face hub, for whoever can open it",
+        "1: the page may fetch data sets and models from the Hugging Face hub, for whoever can open it",
         0,
         (int, 0, 1),
     )

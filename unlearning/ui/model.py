@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from ..models.loading import folder_of
-from . import words
+from . import bring, words
 from .state import Shared
 from .text import safe
 
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 class ModelSection:
     name: gr.Dropdown
     line: gr.Markdown
+    bring: bring.BringSection | None
 
 
 def section(shared: Shared) -> ModelSection:
@@ -28,7 +29,13 @@ def section(shared: Shared) -> ModelSection:
         with gr.Column(scale=2, min_width=280):
             name = gr.Dropdown(shared.names, value=shared.names[0], label=words.MODEL, elem_id="model")
             line = gr.Markdown("", elem_id="model-line")
-    return ModelSection(name, line)
+            bringing = bring.section(shared)
+    return ModelSection(name, line, bringing)
+
+
+def choose(shared: Shared, name: str):
+    """The update that chooses a model, among all that are offered by now."""
+    return gr.update(choices=list(shared.names), value=name) if shared.hub else name
 
 
 def recall(name: str) -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
-from . import api, ask, cost, happened, inside, model, sessions, tradeoff, wash, what, within, words
+from . import api, ask, bring, cost, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import View, follow
 from .learn import tab
 from .learn.words import TAB_LEARN, TAB_WASH
@@ -118,7 +118,7 @@ class Page:
         except (UnknownRun, OSError, ValueError, KeyError):
             yield {self.run: ""} | self.wash.say(words.TOO_OLD)
             return
-        back = {self.model.name: config["model"], self.what.text: config["text"]}
+        back = {self.model.name: model.choose(self.shared, config["model"]), self.what.text: config["text"]}
         yield back | self.wash.restore(config) | self.what.show(preview)
         with contextlib.suppress(UnknownRun):
             async for updates in self.following(id, preview, config["scope"]):
@@ -164,7 +164,8 @@ def followers(shared: Shared) -> int:
 
 def threads(shared: Shared) -> int:
     """gradio's `max_threads`: events that it handles at once. Followers must never keep others waiting."""
-    return followers(shared) + ABOUT + ON_MODEL["concurrency_limit"] + 1  # one for pages that are closed
+    closing, fetching = 1, 2 * shared.hub  # pages that are closed; data sets and models of the hub
+    return followers(shared) + ABOUT + ON_MODEL["concurrency_limit"] + closing + fetching
 
 
 def build(shared: Shared) -> gr.Blocks:
@@ -202,6 +203,7 @@ def build(shared: Shared) -> gr.Blocks:
         page.wash_tab.select(lambda: WASH, None, page.tab, **QUICK)
         page.learn_tab.select(lambda: LEARN, None, page.tab, **QUICK)
         demo.load(lambda name: gr.Tabs(selected=name), page.tab, page.tabs, **QUICK)
+        bring.wire(demo, shared, page.model.bring, page.model.name)
         sessions.forget_closed(demo)
     # gradio sums up all events anew after each one, 10 to 20 ms, for a monitor that is off
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))

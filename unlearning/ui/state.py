@@ -4,19 +4,22 @@ import json
 import os
 import tempfile
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from ..events import Event
 from ..facts.fact import Fact
-from ..models.loading import bundled, check_device
+from ..models.hub import NoModel, fetch, is_id
+from ..models.loading import bundled, check_device, on_hub
 from ..runs.cost import Costs
 from ..runs.gpu import caller, on_zero_gpu, wash_on_gpu
-from ..runs.job import Runner
+from ..runs.job import Runner, explain
 from ..runs.wash import DELTA, OWN, RECORD, Unwashable, placed, wash_job
+from . import words
 from .preview import MAX_BYTES, MAX_ROWS, Preview, read
 
 if TYPE_CHECKING:
@@ -29,10 +32,6 @@ KEEP_MODELS = 2
 KEEP_READINGS = 8  # a text is read when it is previewed, corrected and washed; each at most as `limits` says
 
 Washes = Sequence[tuple[str, float]]  # a run's id and how strong it is on
-
-
-class NoModel(ValueError):
-    """A name that is not among those this page offers."""
 
 
 def default_root() -> Path:
@@ -51,14 +50,14 @@ class Shared:
     """One for the process.
 
     root     where runs are kept; see `default_root`
-    model    a bundled name or a folder, offered first
+    model    a bundled name, a folder or the id of a model on the hub, which is then downloaded; offered first
     threads  torch's
     sizes    how much is probed; the engine's own sizes if None
     waiting  runs that may wait; keep_hours: after which a finished run is deleted
     device   of the models: "cpu", "cuda", "cuda:1"; "auto" takes a GPU where there is one
     limits   rows and bytes of what a person brings
     max_steps    learning steps of a run, over all its seeds; learn_sizes: as `sizes`, of such a run
-    hub      may the page fetch data sets from the Hugging Face hub?
+    hub      may the page fetch data sets and models from the Hugging Face hub?
 
     `lent`: washes run on ZeroGPU, see runs/gpu.py; everything else then runs on the CPU.
     Raises `NoModel`, `NoDevice`, `OSError`.
@@ -93,10 +92,12 @@ class Shared:
         self.device = "cpu" if self.lent else None if device == "auto" else device
         if self.device:
             check_device(self.device)
+        if model and on_hub(model):
+            fetch(model, self._device())
         self.runner = Runner(Path(root) if root else default_root(), waiting, keep_seconds=3600 * keep_hours)
         self.costs = Costs(sizes, self.lent)
         self._models: OrderedDict[str, LM] = OrderedDict()
-        self._loading = Lock()
+        self._loading, self._bringing = Lock(), Lock()
         self.read = lru_cache(KEEP_READINGS)(self._read)
 
     def _read(self, text: str, name: str) -> Preview:
@@ -119,6 +120,35 @@ class Shared:
             while len(self._models) > KEEP_MODELS:
                 self._models.popitem(last=False)
             return self._models[name]
+
+    def _device(self) -> str:
+        """The device that models are loaded on."""
+        import torch
+
+        return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+    def bring(self, name: str, show: Callable[[Event], None] = lambda e: None) -> None:
+        """Download a model of the hub, `owner/name[@revision]`, and offer it to all. Raises `NoModel`.
+
+        A path is never read, not even one that looks like an id.
+        """
+        if not self.hub or not is_id(name) or (name not in self.names and not on_hub(name)):
+            raise NoModel(words.BRING_NO_ID.format(name=name[:200]))
+        if name in self.names:
+            return
+        if not self._bringing.acquire(blocking=False):
+            raise NoModel(words.BRING_OTHER)
+        try:
+            fetch(name, self._device(), show)
+            self.names.append(name)
+            try:
+                self.lm(name)
+            except Exception as error:
+                self.names.remove(name)
+                why = explain(error).rstrip(".")
+                raise NoModel(words.BRING_FAILED.format(name=name, why=why)) from error
+        finally:
+            self._bringing.release()
 
     def wash(self, name: str, facts: list[Fact], chosen: dict[str, Any], text: str, on: Washes = ()) -> str:
         """Queue a wash and return its run's id. `chosen`: settings by name, as of `ui.wash.chosen`.

@@ -14,6 +14,15 @@ RECALL = {
 }
 MODEL_LINE = "{device}, {parameters} million parameters, {megabytes} MB. {recall}"
 LENT = "Washes on ZeroGPU, everything else on the CPU"
+BRING_HEAD = "Another model, from the Hugging Face hub"
+BRING, BRING_INFO = "Model on the hub", "one of the list, or owner/name, with @revision after it if need be"
+BRING_CHOICE = "{name}: {parameters}, {size}, {wants}"
+BRING_GO = "Download"
+BRING_PROGRESS = "{done:,} of {total:,} MB downloaded"
+BROUGHT = "It is here, and chosen."
+BRING_NO_ID = "{name!r} is no id of a model on the hub: write owner/name, or owner/name@revision"
+BRING_OTHER = "Another model is being downloaded; try again when it is here"
+BRING_FAILED = "{name} was downloaded, but cannot be used. {why}"
 LOADING_FAILED = "This model could not be loaded; the server's log says why."
 
 # 1 What should go?
