@@ -40,7 +40,7 @@ PICTURES = (  # name, what is done, theme, width, height, the element at the top
     ("light", wash, "light", 1280, 1000, "#happened"),
     ("dark", wash, "dark", 1280, 1000, "#trade-off"),
     ("phone", wash, "light", 390, 844, "#happened"),
-    ("learn", learn, "light", 1280, 1000, "#learn-run"),
+    ("learn", learn, "light", 1280, 1700, "#learn-run"),
 )
 
 
