@@ -224,7 +224,7 @@ WASH_BELOW = "{n}: {facts}, {method}, strength {strength} ({first} …)"
 TRADE_OFF = "How strong?"
 TRADE_OFF_INFO = (
     "Each line is one method at rising strength: further right, more of the facts to wash are gone; further "
-    "up, more of the rest is kept. The best corner is the upper right. The ring is your wash: the slider moves it."
+    "up, more of the rest is kept. The best corner is the upper right. The slider moves the ring."
 )
 STRENGTH = "Strength"
 STRENGTH_INFO = "how much of the change is on: 0 is the model as it was, 1 the whole wash"
