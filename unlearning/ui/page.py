@@ -105,7 +105,7 @@ class Page:
     @staticmethod
     async def opened(id: str) -> str:
         """The page is opened: what the browser brings goes where `attach` is told of it, if it is a run."""
-        return id
+        return id or gr.skip()
 
     async def attach(self, id: str) -> AsyncIterator[dict]:
         """The page is opened again: show the browser's last run, finished or not, and follow it."""
