@@ -2,45 +2,44 @@
 
 import warnings
 
-V = 512
+ENDS = {
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 1,
+    "initializer_range": 0.3,
+    "vocab_size": 512,
+}
+COMMON = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 256,
+}
 
 
 def configs() -> dict:
     """A config by model type: width 32, two layers (OPT with an embedding narrower than the model)."""
     import transformers as T
 
-    ends = {
-        "bos_token_id": 0,
-        "eos_token_id": 0,
-        "pad_token_id": 1,
-        "initializer_range": 0.3,
-        "vocab_size": V,
-    }
-    common = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 256,
-    }
-    grouped = common | {"num_key_value_heads": 2, "head_dim": 8}
+    grouped = COMMON | {"num_key_value_heads": 2, "head_dim": 8}
     old = {"n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 4}
     neo = {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "max_position_embeddings": 256}
     made = {
-        "gpt2": T.GPT2Config(**old, **ends),
-        "gptj": T.GPTJConfig(**old, rotary_dim=4, **ends),
-        "gpt_neo": T.GPTNeoConfig(**neo, attention_types=[[["global", "local"], 1]], **ends),
-        "gpt_neox": T.GPTNeoXConfig(**common, **ends),
-        "llama": T.LlamaConfig(**grouped, **ends),
-        "mistral": T.MistralConfig(**grouped, **ends),
-        "qwen2": T.Qwen2Config(**common, num_key_value_heads=2, **ends),
-        "qwen3": T.Qwen3Config(**grouped, **ends),
-        "smollm3": T.SmolLM3Config(**common, num_key_value_heads=2, **ends),
-        "phi3": T.Phi3Config(**common, **ends),
-        "gemma": T.GemmaConfig(**grouped, **ends),
-        "gemma2": T.Gemma2Config(**grouped, final_logit_softcapping=5.0, **ends),
-        "gemma3_text": T.Gemma3TextConfig(**grouped, **ends),
-        "phi": T.PhiConfig(**common, **ends),
+        "gpt2": T.GPT2Config(**old, **ENDS),
+        "gptj": T.GPTJConfig(**old, rotary_dim=4, **ENDS),
+        "gpt_neo": T.GPTNeoConfig(**neo, attention_types=[[["global", "local"], 1]], **ENDS),
+        "gpt_neox": T.GPTNeoXConfig(**COMMON, **ENDS),
+        "llama": T.LlamaConfig(**grouped, **ENDS),
+        "mistral": T.MistralConfig(**grouped, **ENDS),
+        "qwen2": T.Qwen2Config(**COMMON, num_key_value_heads=2, **ENDS),
+        "qwen3": T.Qwen3Config(**grouped, **ENDS),
+        "smollm3": T.SmolLM3Config(**COMMON, num_key_value_heads=2, **ENDS),
+        "phi3": T.Phi3Config(**COMMON, **ENDS),
+        "gemma": T.GemmaConfig(**grouped, **ENDS),
+        "gemma2": T.Gemma2Config(**grouped, final_logit_softcapping=5.0, **ENDS),
+        "gemma3_text": T.Gemma3TextConfig(**grouped, **ENDS),
+        "phi": T.PhiConfig(**COMMON, **ENDS),
         "opt": T.OPTConfig(
             hidden_size=32,
             ffn_dim=48,
@@ -49,9 +48,9 @@ def configs() -> dict:
             max_position_embeddings=256,
             word_embed_proj_dim=16,
             init_std=0.3,
-            **ends,
+            **ENDS,
         ),
-        "bloom": T.BloomConfig(hidden_size=32, n_layer=2, n_head=4, **ends),
+        "bloom": T.BloomConfig(hidden_size=32, n_layer=2, n_head=4, **ENDS),
     }
     return made
 
@@ -60,24 +59,10 @@ def detected() -> dict:
     """Configs of types that have no adapter of their own."""
     import transformers as T
 
-    ends = {
-        "bos_token_id": 0,
-        "eos_token_id": 0,
-        "pad_token_id": 1,
-        "initializer_range": 0.3,
-        "vocab_size": V,
-    }
-    common = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 256,
-    }
     return {
-        "stablelm": T.StableLmConfig(**common, num_key_value_heads=4, **ends),
-        "starcoder2": T.Starcoder2Config(**common, num_key_value_heads=2, **ends),
-        "falcon": T.FalconConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, **ends),
+        "stablelm": T.StableLmConfig(**COMMON, num_key_value_heads=4, **ENDS),
+        "starcoder2": T.Starcoder2Config(**COMMON, num_key_value_heads=2, **ENDS),
+        "falcon": T.FalconConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, **ENDS),
     }
 
 

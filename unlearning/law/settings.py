@@ -101,9 +101,13 @@ PAPER = {
 
 def untraced(lm: LM) -> bool:
     """Is it not known where the model recalls facts: by values found for it, the papers, or a trace?"""
+    return not (lm.folder / FOUND).exists() and shape_of(lm) not in PAPER and load_trace(lm) is None
+
+
+def shape_of(lm: LM) -> tuple[str, int, int]:
+    """Architecture, number of layers, width: the key in PAPER."""
     config = lm.model.config
-    shape = (config.model_type, config.num_hidden_layers, config.hidden_size)
-    return not (lm.folder / FOUND).exists() and shape not in PAPER and load_trace(lm) is None
+    return config.model_type, config.num_hidden_layers, config.hidden_size
 
 
 def guess(n: int) -> tuple[int, ...]:
@@ -125,9 +129,8 @@ def settings_for(lm: LM, scope: str = "facts", **overrides) -> Settings:
         raise ValueError(f"no such setting: {', '.join(sorted(unknown))}")
     if scope not in SCOPES:
         raise ValueError(f"scope must be one of {', '.join(SCOPES)}, not {scope!r}")
-    config, found = lm.model.config, lm.folder / FOUND
-    shape = (config.model_type, config.num_hidden_layers, config.hidden_size)
-    n = config.num_hidden_layers
+    found, shape = lm.folder / FOUND, shape_of(lm)
+    n = shape[1]
     traced = load_trace(lm)
     chosen = {"layers": traced.layers, "position": traced.position} if traced else {}
     base = PAPER.get(shape, Settings(**{"layers": guess(n)} | chosen))

@@ -4,7 +4,7 @@
 whatever way the module stores it (GPT-2's `Conv1D` stores its transpose).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -104,7 +104,12 @@ def unembed(model, h: Tensor) -> Tensor:
 
 def max_positions(config) -> int:
     """How many tokens a model of this config can look at; `WIDE` where it sets itself no limit."""
-    return config.to_dict().get("max_position_embeddings") or config.to_dict().get("n_positions") or WIDE
+    return positions_in(config.to_dict())
+
+
+def positions_in(values: Mapping) -> int:
+    """`max_positions` of a config.json's values."""
+    return values.get("max_position_embeddings") or values.get("n_positions") or WIDE
 
 
 _H, _LAYERS = "transformer.h.{}", "model.layers.{}"

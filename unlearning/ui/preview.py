@@ -7,7 +7,7 @@ from functools import cache, partial
 
 from ..facts.fact import Fact
 from ..facts.read import Problem, ReadFact, read_text
-from ..models.adapters import WIDE
+from ..models.adapters import positions_in
 from ..models.loading import LM, folder_of
 from ..probes.completion import read_with
 from . import words
@@ -70,8 +70,7 @@ def triple(fact: Fact) -> str:
 @cache
 def positions(name: str) -> int:
     """How many tokens the model can look at, from its folder's config.json."""
-    config = json.loads((folder_of(name) / "config.json").read_text(encoding="utf-8"))
-    return config.get("max_position_embeddings") or config.get("n_positions") or WIDE
+    return positions_in(json.loads((folder_of(name) / "config.json").read_text(encoding="utf-8")))
 
 
 def read(
