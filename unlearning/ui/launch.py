@@ -1,6 +1,8 @@
 """How the page is served: nothing leaves it, a guard stands before it, only run folders are given out."""
 
+import asyncio
 import os
+from collections import deque
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
 
@@ -18,11 +20,29 @@ from .state import Shared
 from .theme import CSS, JS, theme
 
 
-class CompressedPage(GZipMiddleware):
-    """Sends the page itself compressed, 12 KB in place of 97; gradio does that only for files."""
+class OnePage(GZipMiddleware):
+    """Makes the page itself for one visitor at a time, and compressed; gradio compresses only files.
+
+    gradio copies 0.7 MB and more to make it; where 200 are made at once, that memory is not given back.
+    """
+
+    def __init__(self, app):
+        super().__init__(app)
+        self.turn = asyncio.Lock()
 
     async def __call__(self, scope, receive, send) -> None:
-        await (super().__call__ if scope.get("path") == "/" else self.app)(scope, receive, send)
+        if scope.get("path") != "/":
+            await self.app(scope, receive, send)
+            return
+        made = deque()
+
+        async def keep(message) -> None:
+            made.append(message)
+
+        async with self.turn:
+            await super().__call__(scope, receive, keep)
+        while made:  # outside: nobody waits for a visitor whose connection is slow
+            await send(made.popleft())
 
 
 def launch(
@@ -66,7 +86,7 @@ def launch(
         footer_links=["api"],
         app_kwargs={
             "lifespan": guarded,
-            "middleware": [Middleware(CompressedPage)],
+            "middleware": [Middleware(OnePage)],
             "exception_handlers": {
                 KeyError: no_such_event,
                 FnIndexInferError: no_such_event,
