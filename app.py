@@ -4,6 +4,7 @@ import os
 import sys
 from threading import Thread
 
+from unlearning.runs.memory import few_arenas
 from unlearning.ui.environment import BadSetting, environment
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -18,6 +19,7 @@ def main() -> None:
     except BadSetting as error:
         sys.exit(f"lethe: {error}")
     os.environ.setdefault("OMP_NUM_THREADS", str(env.threads))
+    few_arenas()
     from unlearning.models.loading import NoDevice
     from unlearning.ui.launch import launch
     from unlearning.ui.page import build

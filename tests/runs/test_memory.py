@@ -1,6 +1,7 @@
 """What would fit: from figures where there are any, else half as many; and what a GPU is asked."""
 
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,3 +109,16 @@ def test_what_was_freed_goes_back_to_the_system():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert int(done.stdout) > 50_000  # of some 100,000 KB
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+def test_many_threads_share_two_arenas():
+    code = (
+        "import ctypes, threading; from unlearning.runs.memory import few_arenas\n"
+        "few_arenas(); every = threading.Barrier(8)\n"
+        "def hold(): held = [bytearray(2_000) for _ in range(100)]; every.wait()\n"
+        "threads = [threading.Thread(target=hold) for _ in range(8)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]; ctypes.CDLL(None).malloc_stats()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert len(re.findall(r"^Arena \d+:", done.stderr, re.M)) == 2

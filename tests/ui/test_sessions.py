@@ -1,9 +1,12 @@
-"""What gradio keeps of a page is little, and of a closed page it goes, unless the page was used meanwhile."""
+"""What gradio keeps of a page is little, and of a closed page it goes; pages are made one after another."""
 
+import asyncio
+import gzip
 from datetime import datetime, timedelta
 
 import gradio as gr
 
+from unlearning.ui.launch import OnePage
 from unlearning.ui.sessions import Sessions
 
 
@@ -46,3 +49,39 @@ def test_the_page_is_served_with_them(demo, client):
     kept = demo.state_holder
     assert isinstance(kept, Sessions) and demo.app.state_holder is kept and kept.capacity == 1000
     assert kept.session_data and all(not s.config_values for s in kept.session_data.values())
+
+
+def test_the_page_is_made_for_one_visitor_at_a_time_and_nobody_waits_for_a_slow_connection():
+    making, most, got = 0, 0, []
+    slow = asyncio.Event()
+
+    async def page(scope, receive, send):
+        nonlocal making, most
+        making += 1
+        most = max(most, making)
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"page " * 1000})
+        making -= 1
+
+    async def visit(served, i: int, path: str = "/"):
+        async def send(message):
+            if i == 0:
+                await slow.wait()
+            got.append((i, message))
+
+        await served({"type": "http", "path": path, "headers": [(b"accept-encoding", b"gzip")]}, None, send)
+
+    async def visits():
+        served = OnePage(page)
+        first = asyncio.create_task(visit(served, 0))
+        await asyncio.gather(*(visit(served, i) for i in range(1, 6)))
+        assert most == 1 and not first.done()
+        slow.set()
+        await first
+        await asyncio.gather(*(visit(served, i, "/file") for i in (6, 7)))
+
+    asyncio.run(visits())
+    bodies = {i: m["body"] for i, m in got if m["type"] == "http.response.body"}
+    assert {gzip.decompress(bodies[i]) for i in range(6)} == {bodies[6]} == {bodies[7]} == {b"page " * 1000}
+    assert most == 2  # files are not pages

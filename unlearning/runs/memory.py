@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..models.loading import LM
 
 GIB = 2**30
+M_ARENA_MAX = -8  # of glibc's malloc.h
 SPARE = 0.9  # of what is free; the rest is lost between blocks
 UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": GIB}
 
@@ -52,9 +53,22 @@ def give_back() -> None:
 
 
 def trim() -> None:
-    """Hand the system what was freed: glibc holds on to it, in an arena for every few threads."""
-    if sys.platform == "linux" and (malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        malloc_trim(0)  # other C libraries have none
+    """Hand the system what was freed: glibc holds on to it."""
+    _glibc("malloc_trim", 0)
+
+
+def few_arenas() -> None:
+    """Let all threads that are begun from now on share two of glibc's arenas.
+
+    It gives every few threads one of their own, and each keeps what was ever used in it.
+    """
+    _glibc("mallopt", M_ARENA_MAX, 2)
+
+
+def _glibc(name: str, *args: int) -> None:
+    """Call a function of the C library's allocator; other C libraries lack it, and nothing is done."""
+    if sys.platform == "linux" and (function := getattr(ctypes.CDLL(None), name, None)):
+        function(*args)
 
 
 def use(lm: "LM") -> Use | None:
