@@ -23,7 +23,9 @@ from unlearning.runs.wash import ANSWERS, DELTA, FIGURES, RECORD
 from unlearning.ui import words
 from unlearning.ui.ask import both
 from unlearning.ui.follow import look
-from unlearning.ui.page import Page
+from unlearning.ui.launch import launch
+from unlearning.ui.page import Page, build
+from unlearning.ui.state import Shared
 from unlearning.ui.tradeoff import asked_at, choices, off, packed, washes_on
 
 
@@ -43,6 +45,19 @@ def test_nothing_is_recorded_in_the_browser_and_no_other_file_is_served(url, tol
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{url}gradio_api/file={path}")
         assert refused.value.code in (403, 404)
+
+
+def test_a_first_look_that_takes_too_long_does_not_end_the_server(monkeypatch, tmp_path):
+    monkeypatch.setattr(gr.networking, "url_ok", lambda url: False)
+    shared = Shared(tmp_path)
+    demo = build(shared)
+    try:
+        launch(demo, shared, "127.0.0.1", prevent_thread_lock=True, quiet=True)
+        with urllib.request.urlopen(demo.local_url) as answer:
+            assert answer.status == 200
+    finally:
+        demo.close(verbose=False)
+        shared.runner.close()
 
 
 def test_preview_says_what_the_model_knows_and_what_is_wrong(client, shared):

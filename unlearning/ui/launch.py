@@ -84,6 +84,7 @@ def launch(
         state_session_capacity=1000,
         share=False,
         footer_links=["api"],
+        _frontend=False,  # else a page that is not ready within 3 s, in a crowd, ends the whole server
         app_kwargs={
             "lifespan": guarded,
             "middleware": [Middleware(OnePage)],
