@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from . import api
+from .assets import Assets
 from .guard import Guard, local, no_such_event, wrong_arguments
 from .learn.style import CSS as LEARN_CSS
 from .page import threads
@@ -64,7 +65,7 @@ def launch(
         app.state_holder = Sessions()
         app.state_holder.set_blocks(demo)
         # around everything, gradio's own layer included, which lets any page in when served by name
-        app.middleware_stack = Guard(app.middleware_stack, api.NAMES, names, here)
+        app.middleware_stack = Guard(Assets(app.middleware_stack), api.NAMES, names, here)
         yield
 
     return demo.launch(
