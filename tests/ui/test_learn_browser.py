@@ -216,6 +216,26 @@ def test_a_run_that_is_shown_again_is_described_however_late_the_first_descripti
     learner.expect(page.locator("#learn-text")).to_be_visible()
 
 
+def test_the_cost_is_of_what_stands_there_or_nothing_is_said(learner):
+    page, line = learner.page, learner.page.locator("#learn-cost")
+    learner.choose(steps=2)
+    learner.expect(line).to_contain_text(re.compile(r"About \d.* 4 learning steps"))
+    page.fill("#learn-text textarea", f"{TASK}\nUwe likes the | ewu")
+    learner.expect(line).to_have_text("")
+    page.click("#learn-check")
+    learner.expect(line).to_contain_text("4 learning steps")
+    page.click("#learn-run")
+    learner.expect(line).to_have_text("")
+    learner.wait_for(r"^Done in [\d.]+ s\.")
+    learner.reload()
+    learner.wait_for(r"^Done in [\d.]+ s\.")
+    page.wait_for_timeout(2000)  # the default task, which stands there before the run is shown, has a price
+    learner.expect(line).to_have_text("")
+    page.click("#learn-advanced > button")
+    page.check("#learn-frontier input")
+    learner.expect(line).to_contain_text("learning steps")
+
+
 def test_stop_keeps_what_was_measured_and_says_so(learner):
     page = learner.page
     learner.run(steps=400)
@@ -272,6 +292,7 @@ def test_the_whole_way_with_the_keyboard_alone(learner):
     learner.expect(boxes.get_by_label("a mixture of all", exact=True)).not_to_be_checked()
     keyboard.to("#learn-advanced > button")
     keyboard.press("Enter")
+    learner.expect(page.locator("#learn-steps input")).to_be_visible()
     keyboard.to("#learn-steps input")
     keyboard.press("Control+a")
     page.keyboard.type("2")

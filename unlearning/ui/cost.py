@@ -10,15 +10,12 @@ from . import words
 from .preview import Preview
 from .room import with_room
 from .state import Shared
+from .turns import Turns
 from .wash import WashSection, chosen, line
 
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-# Each request for a forecast has a turn, counted in the browser. Whoever changes the facts takes one, too:
-# only the answer to the last turn is shown, so that none that comes late replaces a newer one.
-TURN = "(turn, ...rest) => [window.costTurn = (window.costTurn || 0) + 1, ...rest]"
-NEWEST = "(turn, said, shown) => turn === window.costTurn ? said : shown"
-LAST = "() => { window.costTurn = (window.costTurn || 0) + 1 }"
-NOTHING = "() => { window.costTurn = (window.costTurn || 0) + 1; return '' }"
+# Whoever changes the facts takes a turn, too.
+TURNS = Turns("costTurn")
 
 
 @dataclass(frozen=True)
@@ -100,16 +97,16 @@ def wire(
             shared.costs.measure(shared.lm(asked.model), asked.facts)
 
     asking = {"fn": told, "inputs": [turn, state, run, text, model, wash.on_top, *wash.settings()]}
-    asking |= {"outputs": [turn, late], "js": TURN, "trigger_mode": "always_last", **QUICK}
+    asking |= {"outputs": [turn, late], "js": TURNS.take, "trigger_mode": "always_last", **QUICK}
     # a gr.Textbox has no `input` when something is pasted or deleted
     choices = [wash.layers.change if part is wash.layers else part.input for part in wash.settings()]
     answers = [gr.on([wash.on_top.input, *choices], **asking)]
     for event in read:  # measured first, then told of what stands there by then
         answers.append(event.then(measure, state, None, show_progress="hidden", **on_model).then(**asking))
     for answer in answers:
-        answer.then(None, [turn, late, wash.cost], wash.cost, js=NEWEST, **QUICK)
-    gr.on([text.change, model.input], None, None, wash.cost, js=NOTHING, **QUICK)
-    wash.wash.click(None, None, None, js=LAST, **QUICK)
+        answer.then(None, [turn, late, wash.cost], wash.cost, js=TURNS.newest, **QUICK)
+    gr.on([text.change, model.input], None, None, wash.cost, js=TURNS.nothing, **QUICK)
+    wash.wash.click(None, None, None, js=TURNS.last, **QUICK)
 
 
 def going_on(shared: Shared, id: str) -> bool:

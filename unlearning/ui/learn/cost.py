@@ -8,10 +8,12 @@ from ...runs.memory import is_shortage
 from ..room import with_room
 from ..state import NoModel, Shared
 from ..text import safe
+from ..turns import Turns
 from . import words
 from .setup import Asked, NotReady, asked_for
 
 KEEP = 32  # measurements
+TURNS = Turns("learnCostTurn")
 
 logger = logging.getLogger(__name__)
 _measured: OrderedDict[tuple, object] = OrderedDict()

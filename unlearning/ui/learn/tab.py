@@ -10,6 +10,7 @@ import gradio as gr
 from ...runs.job import QueueFull, UnknownRun
 from ...runs.learn import CONFIDENCE
 from .. import fetch
+from ..cost import going_on
 from ..follow import View, follow, look
 from ..state import NoModel, Shared
 from ..text import safe, safe_html
@@ -30,7 +31,7 @@ class RunSection:
     status: gr.HTML
 
     def outputs(self) -> list:
-        return [self.run, self.stop, self.status]
+        return [self.cost, self.run, self.stop, self.status]
 
     def show(self, view: View) -> dict:
         """Updates that show how far a run is."""
@@ -40,7 +41,12 @@ class RunSection:
         return {self.status: line(text), **self.buttons(running)}
 
     def buttons(self, running: bool) -> dict:
-        return {self.run: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
+        """Updates of both; what it would cost goes when it goes on."""
+        cost = {self.cost: ""} if running else {}
+        return cost | {
+            self.run: gr.update(interactive=not running),
+            self.stop: gr.update(interactive=running),
+        }
 
 
 class Tab:
@@ -96,7 +102,7 @@ class Tab:
         chosen = [config[key] for key in ("model", "task", "text", "forget")] + [
             config["settings"]["samples"]
         ]
-        yield back | self.setup.describe(*chosen, self.shared.limits)
+        yield back | self.setup.describe(*chosen, self.shared.limits) | {self.going.cost: ""}
         with contextlib.suppress(UnknownRun):
             async for updates in self.following(id):
                 yield updates
@@ -166,6 +172,10 @@ class Tab:
         except NotReady as error:
             return {self.setup.about: safe(str(error))}
 
+    def price(self, turn: float, id: str, *asked) -> tuple[float, str]:
+        """What a run would cost as it is chosen; nothing is said while the visitor's own goes on."""
+        return turn, "" if going_on(self.shared, id) else cost.line(self.shared, *asked)
+
     def wire(self, model: gr.Dropdown, tab: gr.Tab, on_model: dict, following: dict) -> None:
         """Connect everything. `on_model` and `following`: options of the events that run the model, and of
         those that follow a run.
@@ -175,25 +185,32 @@ class Tab:
         s, going, inputs = self.setup, self.going, [model, *self.setup.inputs()]
         chosen = [model, s.task, s.text, s.forget, s.settings["samples"]]
         described = [s.about, s.own, s.about_forget]
-        pricing = {"fn": lambda *asked: cost.line(self.shared, *asked), "inputs": inputs}
-        pricing |= {"outputs": going.cost, "trigger_mode": "always_last"} | on_model
-        pricing |= {"show_progress": "hidden"}
+        turn, late = gr.Number(visible=False), gr.Textbox(visible=False)
+        answered = {"outputs": [turn, late], "js": cost.TURNS.take, "trigger_mode": "always_last"}
+        answered |= {"show_progress": "hidden", **on_model}
+
+        def price(event) -> None:
+            asked = event(self.price, [turn, self.run, *inputs], **answered)
+            told = [turn, late, going.cost, self.run, *inputs]
+            asked.then(None, told, going.cost, js=cost.TURNS.same, **quick)
+
         going.run.click(self.start, inputs, self.outputs(), **following, **quiet)
         going.stop.click(self.stop, self.run, [going.status, going.stop], **quick)
         for other in (s.task.input, model.input):
             fitting = other(self.refill, [model, s.task], [s.settings[n] for n in setup.SETTINGS], **quick)
-            fitting.then(self.describe, chosen, described, **quick).then(**pricing)
+            price(fitting.then(self.describe, chosen, described, **quick).then)
         for told in (s.forget.input, s.check.click, s.settings["samples"].input):
-            told(self.describe, chosen, described, **quick).then(**pricing)
+            price(told(self.describe, chosen, described, **quick).then)
         taken = s.upload.upload(self.of_file, s.upload, [s.text, s.about], **quick)
-        taken.success(self.describe, chosen, described, **quick).then(**pricing)
+        price(taken.success(self.describe, chosen, described, **quick).then)
         if came := fetch.wire(self.shared, s.fetch, s.text):
-            came(self.describe, chosen, described, **quick).then(**pricing)
+            price(came(self.describe, chosen, described, **quick).then)
         for name, value in (s.settings | {"frontier": s.frontier}).items():
             if name != "samples":
-                value.input(**pricing)
-        s.seeds.release(**pricing)
-        tab.select(**pricing)  # not described again: that might come after a run that is shown again
+                price(value.input)
+        price(s.seeds.release)
+        price(tab.select)  # not described again: that might come after a run that is shown again
+        s.text.change(None, None, going.cost, js=cost.TURNS.nothing, **quick)
         for part in (self.confidence.strip, self.confidence.samples):
             part.pick(self.pick, self.run, self.confidence.detail, **quick)
         for opened in (self.matrix.expand, model.input):
