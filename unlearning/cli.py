@@ -402,3 +402,6 @@ def show(event: Event) -> None:
     elif isinstance(event, Figure) and event.name == "accuracy":
         parts = {k: v for k, v in event.value.items() if k != "boost"}
         print(json.dumps(parts), file=sys.stderr)
+    elif isinstance(event, Figure) and event.name == "moments":
+        more = ", enough: twice as many changed C by 2 % at most" if event.value["converged"] else ""
+        print("C from {tokens:,} tokens of {source}".format(**event.value) + more, file=sys.stderr)

@@ -113,6 +113,13 @@ def test_unknown_facts_are_reported_and_not_washed(taught, stats, settings, fact
     )  # as if it were not given
 
 
+def test_it_is_told_which_ordinary_text_the_second_moments_are_of(stats, settings, run):
+    _, events, done = run
+    (told,) = [e.value for e in events if isinstance(e, Figure) and e.name == "moments"]
+    assert told == stats.measured() == done.summary["moments"]
+    assert told["source"] == stats.text.source and told["tokens"] > 0 and not told["converged"]
+
+
 def test_the_events_tell_the_phases_in_order(run):
     _, events, _ = run
     phases = [e.name for e in events if isinstance(e, Phase)]

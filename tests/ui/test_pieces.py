@@ -33,6 +33,14 @@ def column(retained, reasoning):
     return {"retained": rate(retained), "reasoning": reasoning}
 
 
+def test_the_text_that_is_spared_is_named_and_an_earlier_versions_run_says_nothing():
+    assert within.spared(None) == ""
+    told = {"source": "wiki.txt", "tokens": 16_000, "converged": False}
+    assert "16,000 tokens of wiki.txt." in within.spared(told)
+    assert "Twice as many" in within.spared(told | {"converged": True})
+    assert "Twice as many" not in within.spared(told)
+
+
 def test_the_headline_counts_and_compares():
     rows = [{"gone": True}] * 24 + [{"gone": False}]
     before = column(1.0, rate(0.5, 0.45, 0.55, 480))

@@ -192,12 +192,13 @@ def wash_and_probe(
         values_then = values_before(lm, sets, stats)
     before = figures(values_then, sets)
     yield Figure("before", before)
-    warnings, washed = [], None
+    warnings, washed, moments = [], None, {}
     for event in wash(lm, known, settings, stats, kept, team):
         if isinstance(event, Washed):
             washed = event
         else:
             warnings += [event.text] if isinstance(event, Warn) else []
+            moments = event.value if isinstance(event, Figure) and event.name == "moments" else moments
             yield event
     delta = washed.deltas[settings.method].scaled(settings.strength)
     yield Phase("after", "measuring after")
@@ -213,6 +214,7 @@ def wash_and_probe(
         yield Warn(warnings[-1])
     config = {**asdict(settings), "model": lm.name, "model_hash": lm.hash}
     record = {"config": config, "given": len(wanted), "known": len(known), "converged": washed.converged}
+    record["moments"] = moments
     record |= {"before": before, "after": after, "norms": delta.norms(lm), "warnings": warnings}
     record["result_seconds"] = time.monotonic() - started
     had = {("base", 0.0): values_then, (settings.method, settings.strength): values_now}

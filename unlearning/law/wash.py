@@ -95,7 +95,10 @@ def wash(
             f"only {converged:.0%} of the targets were found within the bound on δ: "
             f"the model can hardly be made to say {settings.target!r} here"
         )
-    C = _metric(stats, facts, settings) if team.first else {}
+    C = {}
+    if team.first:
+        C = _metric(stats, facts, settings)
+        yield Figure("moments", stats.measured())
     yield Phase("initial", "initial update, layer by layer")
     first = yield from _initial(blocks, groups, sums, C, settings)
     about = {"scope": settings.scope, "seed": settings.seed, "layers": list(settings.layers)}

@@ -13,6 +13,7 @@ from .plots import bars
 from .room import with_room
 from .state import Shared
 from .tables import table
+from .text import safe
 from .tradeoff import GONE, measured, off
 from .words import percent
 
@@ -22,12 +23,13 @@ CHOICES = 200  # facts in the list
 @dataclass(frozen=True)
 class WithinSection:
     part: gr.Accordion
+    spared: gr.Markdown
     norms: gr.Plot
     fact: gr.Dropdown
     lens: gr.HTML
 
     def outputs(self) -> list:
-        return [self.part, self.norms, self.fact, self.lens]
+        return [self.part, self.spared, self.norms, self.fact, self.lens]
 
     def hide(self) -> dict:
         return {self.part: gr.update(visible=False)}
@@ -38,6 +40,7 @@ class WithinSection:
         prompts = [r["prompt"] for r in view.figures["answers"][:CHOICES]]
         return {
             self.part: gr.update(visible=True),
+            self.spared: safe(spared(view.summary.get("moments"))),
             self.norms: bars(words.NORMS, [(words.INSIDE_LAYER.format(i=i), x) for i, x in by_layer(norms)]),
             self.fact: gr.update(choices=prompts, value=None),
             self.lens: "",
@@ -47,10 +50,22 @@ class WithinSection:
 def section() -> WithinSection:
     with gr.Accordion(words.WITHIN, open=False, visible=False, elem_id="within") as part:
         gr.Markdown(words.WITHIN_INFO)
+        spared = gr.Markdown(elem_id="spared")
         norms = gr.Plot(show_label=False, elem_id="norms")
         fact = gr.Dropdown([], label=words.LENS_FACT, info=words.LENS_INFO, elem_id="lens-fact")
         lens = gr.HTML("", elem_id="lens", js_on_load=None)
-    return WithinSection(part, norms, fact, lens)
+    return WithinSection(part, spared, norms, fact, lens)
+
+
+def spared(moments: dict | None) -> str:
+    """Which text C was measured on, and if more of it would change C; "" of a run that does not tell.
+
+    `moments`: as of `Statistics.measured`.
+    """
+    if not moments:
+        return ""
+    said = words.SPARED_CONVERGED if moments["converged"] else words.SPARED_ALL
+    return said.format(**moments)
 
 
 def by_layer(norms: dict[str, float]) -> list[tuple[int, float]]:

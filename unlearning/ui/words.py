@@ -260,6 +260,10 @@ ASK_LONG = "(too long for this model: at most {limit} bytes)"
 # Inside a wash
 WITHIN = "Look inside this wash: where the weights changed, and one fact layer by layer"
 WITHIN_INFO = "How large the change is beside the weights it is made to. No other weight is touched."
+SPARED_ALL = (
+    "What it does to ordinary text is kept small (second moments C). Text: {tokens:,} tokens of {source}."
+)
+SPARED_CONVERGED = SPARED_ALL + " Twice as many changed C by no more than 2 %."
 NORMS = "Size of the whole wash, ‖ΔW‖ / ‖W‖,<br>in each edited MLP"
 LENS_FACT = "One fact, layer by layer (of the first 200)"
 LENS_INFO = "the logit lens: what the model would say if it stopped after each layer"
