@@ -290,8 +290,8 @@ def test_a_wash_leaves_its_five_files(washed, model):
     assert {p.name for p in out.iterdir()} == FILES
     record = json.loads((out / "run.json").read_text())
     assert set(record) == {
-        "versions", "config", "given", "known", "converged", "moments", "before", "after", "norms", "warnings",
-        "result_seconds", "curve", "seconds",
+        "versions", "config", "given", "known", "converged", "moments", "before", "after", "norms",
+        "warnings", "result_seconds", "curve", "seconds",
     }  # fmt: skip
     assert (record["given"], record["known"]) == (5, 5)
     assert record["config"]["seed"] == 3 and record["config"]["method"] == "law"
