@@ -61,7 +61,7 @@ $(VENV)/.installed: requirements.txt $(VENV)/pyvenv.cfg
 	$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-eval.txt $(VENV)/.installed
 	$(PIP) install -r requirements-dev.txt
 	@touch $@
 

@@ -568,6 +568,21 @@ def test_probe_measures_the_given_facts_as_json(told, model, washed, tmp_path):
     assert math.isfinite(figures["perplexity"])
 
 
+def test_probe_with_a_delta_measures_before_and_after_it(told, refused, model, washed, delta, tiny_llama):
+    asked = ("--facts", washed / "facts.txt")
+    plain = json.loads(told("probe", "--model", model, *asked)[1])
+    code, out, _ = told("probe", "--model", model, *asked, "--delta", delta)
+    figures = json.loads(out)
+    assert (code, set(figures)) == (OK, {"model", "bundled_facts_known", "before", "after"})
+    assert figures["before"] == {k: v for k, v in plain.items() if k in figures["before"]}
+    assert set(figures["after"]) == set(figures["before"]) == set(plain) - {"model", "bundled_facts_known"}
+    lm = load(str(model), "cpu")
+    with applied(lm, load_delta(delta, lm)):
+        left = knows(lm, ask(WASHED), WASHED)
+    assert figures["after"]["facts"]["accuracy"] == sum(left) / len(left) < 1
+    assert "made on another model" in refused("probe", "--model", tiny_llama.folder, "--delta", delta)
+
+
 def test_trace_is_kept_with_the_model(told, model, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(model, folder)

@@ -22,7 +22,7 @@ def test_no_tracked_file_is_over_ten_megabytes():
     assert {name: size for name, size in sizes.items() if size > 10_000_000} == {}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-eval.txt", "requirements-dev.txt"])
 def test_every_requirement_has_an_upper_bound(name):
     lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
     requirements = [Requirement(line) for line in lines if line and not line.startswith("-r ")]

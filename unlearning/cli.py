@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    from . import cli_learn  # which needs this module
+    from . import cli_learn, cli_probe  # which need this module
 
     p = argparse.ArgumentParser(
         prog="python -m unlearning", description="Wash facts out of a language model."
@@ -59,10 +59,11 @@ def parser() -> argparse.ArgumentParser:
     _columns(c)
     c.add_argument("--json", action="store_true")
     c.add_argument("--model", metavar="M", help="a model that splits the sentences that nothing else does")
-    c = command("probe", probe, "measure a model: facts, reasoning, fluency")
+    c = command("probe", cli_probe.probe, "measure a model: facts, reasoning, fluency, tasks of lm-eval")
     _model(c)
     c.add_argument("--facts", type=Path, metavar=SOURCE)
     _columns(c)
+    cli_probe.options(c)
     c = command("wash", wash, "wash facts out of a model")
     _model(c)
     c.add_argument("--facts", type=Path, required=True, metavar=SOURCE, help="what to wash")
@@ -197,22 +198,6 @@ def facts(args) -> int:
         )
     if not reading.facts:
         raise Wrong(f"{args.file.name} holds no fact that could be read")
-    return OK
-
-
-def probe(args) -> int:
-    """Every figure that can be had without a wash, as JSON."""
-    from .law.experiment import Sizes, measure, probe_sets
-    from .law.statistics import statistics
-
-    lm = load_model(args)
-    stats = statistics(lm)
-    asked = [r.fact for r in _read(args.facts, lambda: lm, args.columns).facts] if args.facts else stats.known
-    sets = probe_sets(asked, stats, Sizes(), 0)
-    figures = measure(lm, replace(sets, retained=[], same_subject=[]))
-    figures = {"facts": figures.pop("washed"), **figures}
-    figures = {k: v for k, v in figures.items() if k not in ("same_subject", "retained")}
-    print(json.dumps({"model": lm.name, "bundled_facts_known": len(stats.known), **figures}, indent=1))
     return OK
 
 
