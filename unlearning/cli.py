@@ -151,7 +151,7 @@ def writing(path: Path) -> Iterator[None]:
         raise Wrong(f"{path} cannot be written: {e.strerror or e}") from e
 
 
-def _read(path: Path, lm=None, columns: str | None = None):
+def read_facts(path: Path, lm=None, columns: str | None = None):
     """The facts in a file of any size, or in a data set; `lm()` is a model that may split sentences."""
     from .facts.hub import NoSet, columns_of
     from .facts.read import UnreadableFile
@@ -184,7 +184,7 @@ def facts(args) -> int:
     """How each row of a file is read."""
     from .facts.read import describe
 
-    reading = _read(args.file, args.model and partial(load_model, args), args.columns)
+    reading = read_facts(args.file, args.model and partial(load_model, args), args.columns)
     rows = describe(reading)
     if args.json:
         print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
@@ -216,7 +216,7 @@ def wash(args) -> int:
 
     us, device = team()
     model = cache(partial(load_model, args, device))
-    reading = _read(args.facts, model, args.columns)
+    reading = read_facts(args.facts, model, args.columns)
     for problem in reading.problems if us.first else ():
         print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
     if not reading.facts:
@@ -332,7 +332,7 @@ def pretrain(args) -> int:
     recipe = Recipe(arch=args.arch, recall=args.recall, seed=args.seed, hidden=hidden)
     recipe = replace(recipe, tokens=args.tokens or recipe.tokens)
     recipe = replace(recipe, evaluate_every=args.evaluate_every or recipe.evaluate_every)
-    without = frozenset(r.fact.key for r in _read(args.without).facts) if args.without else frozenset()
+    without = frozenset(r.fact.key for r in read_facts(args.without).facts) if args.without else frozenset()
     try:
         for event in train(recipe, args.out, without):
             show(event)
