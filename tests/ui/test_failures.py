@@ -1,6 +1,7 @@
 """The real wash on a bundled model, stopped or failing in the middle: nothing of it is left behind."""
 
 import gc
+import json
 import weakref
 
 import gradio as gr
@@ -18,6 +19,7 @@ from unlearning.runs.memory import GIB, Use
 from unlearning.ui.ask import both
 from unlearning.ui.follow import look
 from unlearning.ui.room import with_room
+from unlearning.ui.state import Shared
 from unlearning.ui.wash import chosen
 
 STEPS = [  # where, which function, at which of its calls: are weights edited then?
@@ -195,3 +197,18 @@ def test_a_model_that_does_not_fit_is_no_end_either(shared, usual, monkeypatch):
     assert view.state == "failed" and "a smaller model may fit" in view.failed
     monkeypatch.undo()
     assert told(shared, begin(shared)) == usual[1]
+
+
+def test_a_model_that_nothing_is_known_of_is_traced_where_it_can_be_seen(tmp_path, monkeypatch, tiny_llama):
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path / "cache"))
+    shared = Shared(tmp_path / "runs", model=str(tiny_llama.folder), device="cpu")
+    try:
+        facts = [r.fact for r in read_text(FACTS).facts]
+        id = shared.wash(shared.names[0], facts, chosen("facts", "law", "unknown", 0), FACTS)
+        view = ended(shared, id)
+        told = [json.loads(line) for line in (shared.runner.folder(id) / "events.jsonl").open()]
+    finally:
+        shared.runner.close()
+    assert next(e["name"] for e in told if e["type"] == "Phase") == "trace"
+    assert any("the layers are a guess" in text for text in view.warnings)
+    assert "knows none of these facts" in view.failed

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..models.reach import causes, unreached
 from .formats import Columns, Row, record_of, renamed
 from .read import MAX_RAW
 from .triples import Unclear
@@ -122,34 +123,20 @@ def why(error: Exception) -> str:
     from huggingface_hub import errors
 
     first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-    causes = [error, *_causes(error)]
-    if any(isinstance(e, errors.GatedRepoError) for e in causes) or "gated" in first.lower():
+    chain = list(causes(error))
+    if any(isinstance(e, errors.GatedRepoError) for e in chain) or "gated" in first.lower():
         return "is gated: accept its terms on the hub, and set HF_TOKEN to a token of that account"
-    if any(isinstance(e, errors.OfflineModeIsEnabled) for e in causes) or "offline" in first.lower():
+    if any(isinstance(e, errors.OfflineModeIsEnabled) for e in chain) or "offline" in first.lower():
         return "cannot be fetched: HF_HUB_OFFLINE is set. Without it, the hub is asked"
     if isinstance(error, DatasetNotFoundError):
         return "is not on the hub, or is private: mind the spelling, and set HF_TOKEN for a private set"
     if isinstance(error, DataFilesNotFoundError):
         return "has no file that datasets can read"
-    if any(isinstance(e, ConnectionError | TimeoutError) for e in causes) or _of_network(causes):
+    if unreached(error):
         return f"cannot be fetched, the hub cannot be reached ({first})"
     if "scripts are no longer supported" in first:
         return "can only be read by running code of its own, which is never done"
     return f"cannot be read: {first}"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    for _ in range(10):
-        error = error.__cause__ or error.__context__
-        if error is None:
-            return
-        yield error
-
-
-def _of_network(causes: list) -> bool:
-    return any(
-        type(e).__module__.split(".")[0] in ("httpx", "httpcore", "requests", "aiohttp") for e in causes
-    )
 
 
 def columns_of(text: str | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from ..events import Event, Phase, Progress
+from .reach import unreached
 
 PART = r"[A-Za-z0-9][\w.-]{0,95}"
 ID = re.compile(rf"({PART}/{PART})(?:@([A-Za-z0-9][\w./-]{{0,99}}))?")
@@ -135,7 +136,7 @@ def look(id: str, revision: str | None = None) -> Found:
     except NoModel:
         raise
     except Exception as error:
-        kind = _Unreached if _of_network(error) else NoModel
+        kind = _Unreached if unreached(error) else NoModel
         raise kind(f"{id} {why(error)}") from error
     _check_kind(id, config, [name for name, _ in files])
     counted = info.safetensors.total if info.safetensors else None
@@ -209,24 +210,9 @@ def why(error: Exception) -> str:
         return f"is not on the hub, or is private: mind the spelling, and set {TOKEN} for a private model"
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "is not here, and HF_HUB_OFFLINE is set. Without it, the hub is asked"
-    if _of_network(error):
+    if unreached(error):
         return "is not here, and the hub cannot be reached"
     return f"cannot be downloaded: {(str(error).strip() or type(error).__name__).splitlines()[0][:300]}"
-
-
-def _of_network(error: BaseException | None) -> bool:
-    """Was the hub not reached, rather than its answer a refusal?"""
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.HfHubHTTPError):
-        return error.response is not None and error.response.status_code >= 500
-    while error is not None:
-        if isinstance(error, errors.OfflineModeIsEnabled | ConnectionError | TimeoutError):
-            return True
-        if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2"):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _token() -> str | bool:

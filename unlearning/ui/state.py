@@ -3,8 +3,8 @@
 import json
 import os
 import tempfile
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import lru_cache, partial
 from pathlib import Path
@@ -161,24 +161,24 @@ class Shared:
         Settings(**chosen)  # refuses here, not in the worker
         asker = caller() if self.lent else None
 
-        def make():
+        def events() -> Iterator[Event]:
             lm = self.lm(name)
             folder = self.runner.folder(known.result())
             below = [self.delta(id, lm, strength) for id, strength in on]
-            deque(placed(lm, facts, chosen.get("layers")), maxlen=0)
+            yield from placed(lm, facts, chosen.get("layers"))
             try:
                 settings = settings_for(lm, **chosen)
             except ValueError as error:  # of this model: a layer that it does not have
                 raise Unwashable(str(error)) from error
             if self.lent:
-                events = wash_on_gpu(asker, name, facts, settings, folder, self.sizes, below)
+                run = wash_on_gpu(asker, name, facts, settings, folder, self.sizes, below)
             else:
-                events = wash_job(lm, facts, settings, folder, self.sizes, below)
-            return self.costs.learning(lm, facts, settings, bool(on), events)
+                run = wash_job(lm, facts, settings, folder, self.sizes, below)
+            yield from self.costs.learning(lm, facts, settings, bool(on), run)
 
         known: Future[str] = Future()  # the worker may begin before `submit` has returned
         config = {"model": name, "text": text, "on": list(on), **chosen}
-        id = self.runner.submit(config, make, [run for run, _ in on])
+        id = self.runner.submit(config, events, [run for run, _ in on])
         known.set_result(id)
         return id
 
