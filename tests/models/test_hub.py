@@ -50,6 +50,11 @@ def test_a_model_is_downloaded_told_and_the_same_again_without_the_hub(online, t
         ),
         (
             ID,
+            {"changed": {"model_type": "mamba"}},
+            "own/tiny cannot be washed: no adapter for model type 'mamba'",
+        ),
+        (
+            ID,
             {"changed": {"architectures": ["LlamaForSequenceClassification"]}},
             "not a causal language model",
         ),

@@ -4,6 +4,7 @@ Weights are taken as safetensors only, and no code of a model's own is ever run.
 """
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from threading import Lock
 
 from ..events import Event, Phase, Progress
 from .reach import unreached
+
+logger = logging.getLogger(__name__)
 
 PART = r"[A-Za-z0-9][\w.-]{0,95}"
 ID = re.compile(rf"({PART}/{PART})(?:@([A-Za-z0-9][\w./-]{{0,99}}))?")
@@ -139,6 +142,7 @@ def look(id: str, revision: str | None = None) -> Found:
         kind = _Unreached if unreached(error) else NoModel
         raise kind(f"{id} {why(error)}") from error
     _check_kind(id, config, [name for name, _ in files])
+    _check_modules(id, config)
     counted = info.safetensors.total if info.safetensors else None
     return Found(id, info.sha, tuple(files), counted)
 
@@ -157,6 +161,24 @@ def _check_kind(id: str, config: dict, files: Sequence[str]) -> None:
         raise NoModel(
             f"{id} has no weights as safetensors; other kinds of file can run code and are not loaded"
         )
+
+
+def _check_modules(id: str, config: dict) -> None:
+    """Raise `NoModel` where the modules that the config describes, without weights, cannot be washed."""
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    from .adapters import UnknownArchitecture, adapter_for
+
+    try:
+        with torch.device("meta"):
+            kind = CONFIG_MAPPING[config["model_type"]].from_dict(config)
+            adapter_for(AutoModelForCausalLM.from_config(kind, trust_remote_code=False))
+    except UnknownArchitecture as error:
+        raise NoModel(f"{id} cannot be washed: {error}") from error
+    except Exception:  # some need real weights to be built: what they are is seen when they are there
+        logger.info("the modules of %s cannot be told from its config", id, exc_info=True)
 
 
 def check(found: Found, device: str) -> None:
