@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from unlearning.events import Figure, Phase
-from unlearning.facts.fact import Fact
+from unlearning.facts.fact import Fact, Question
 from unlearning.facts.world import world
 from unlearning.law.experiment import Sizes, wash_and_probe
 from unlearning.law.forecast import Pace, forecast, measure, missing
@@ -36,6 +36,18 @@ def test_more_facts_never_cost_less(taught, stats, position, layers):
     for fewer, more in zip(costs, costs[1:]):
         assert fewer.facts < more.facts
         assert fewer.result < more.result and fewer.memory <= more.memory
+
+
+def test_what_a_file_asks_besides_its_facts_costs_time_before_and_after(taught, stats):
+    facts, settings = stats.known[:4], settings_for(taught)
+    asked = [
+        replace(f, neighbours=tuple(Question(f"{f.subject} {i}", ("x",)) for i in range(9))) for f in facts
+    ]
+    plain, more = (forecast(taught, some, (), settings, PACE, stats, SMALL) for some in (facts, asked))
+    assert {p for p in plain.seconds if more.seconds[p] > plain.seconds[p]} == {"before", "after"}
+    few = replace(SMALL, brought=5)
+    fewer = forecast(taught, asked, (), settings, PACE, stats, few)
+    assert plain.seconds["after"] < fewer.seconds["after"] < more.seconds["after"]
 
 
 @pytest.mark.parametrize("scope", SCOPES)

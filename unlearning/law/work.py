@@ -11,7 +11,7 @@ from ..probes.knowledge import ask
 from ..probes.reasoning import everything
 from ..tasks.reasoning import test_set
 from .contexts import GROUPS
-from .experiment import STRENGTHS, Sizes
+from .experiment import BROUGHT, STRENGTHS, Sizes, brought
 from .settings import Settings
 from .statistics import scored
 
@@ -100,6 +100,7 @@ class Count:
         self.texts = phrasings * (1 + settings.prefixes)
         self.groups = phrasings if settings.position == "prompt" else self.n
         self.paraphrases = sum(len(f.paraphrases) for f in facts)
+        self.brought = sum(len(brought(facts, name, self.sizes.brought, settings.seed)) for name in BROUGHT)
         # what is probed besides, and what is in the keep set or has to be taken out of it
         subjects, own_keys, asked = {f.subject for f in facts}, {f.key for f in facts}, scored(facts, known)
         self.same = sum(f.subject in subjects for f in asked)
@@ -120,7 +121,8 @@ class Count:
 
     def before(self) -> Work:
         """With a fact's paraphrases; its own question is asked already."""
-        return Work(self.read(self.paraphrases) + (self.elsewhere() if self.new.probes else 0.0))
+        asked = self.read(self.paraphrases) + self.ask_brought()
+        return Work(asked + (self.elsewhere() if self.new.probes else 0.0))
 
     def targets(self) -> Work:
         """The search, with all its steps; and the keep set without what is washed or asked after it."""
@@ -151,7 +153,8 @@ class Count:
     def after(self) -> Work:
         """All is asked; what is gone has to be said."""
         facts = self.n + self.same + self.retained + self.paraphrases
-        return Work(self.read(facts) + self.say(self.n + self.paraphrases) + self.elsewhere())
+        said = self.say(self.n + self.paraphrases)
+        return Work(self.read(facts) + said + self.ask_brought() + self.elsewhere())
 
     def curve(self) -> Work:
         part, points = self.sizes.curve, 2 * len(STRENGTHS)  # of LAW and MEMIT
@@ -166,6 +169,10 @@ class Count:
     def say(self, facts: float) -> float:
         """Greedy decoding."""
         return self.shape.run(facts * (self.prompt + MAX_NEW), facts * MAX_NEW)
+
+    def ask_brought(self) -> float:
+        """What the file asks besides its facts, as if the model knew none of it."""
+        return self.read(self.brought) + self.say(self.brought)
 
     def elsewhere(self) -> float:
         """Reasoning and held-out text."""
