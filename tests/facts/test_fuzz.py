@@ -28,7 +28,7 @@ def accounted(text: str, found) -> None:
         isinstance(r.value, dict) and isinstance(r.value.get("requested_rewrite"), list) for r in rows
     ):
         assert len(told) == len(rows)
-    if found.format == "json":
+    if found.format in ("json", "objects"):
         return
     lines = list(enumerate(io.StringIO(text, newline=None), 1))
     told = {n for r in rows for n in range(r.number, r.number + r.raw.count("\n") + 1)}

@@ -44,6 +44,7 @@ WRITTEN = {
     "indented": lambda records: json.dumps(records, indent=2, ensure_ascii=False),
     "bom": lambda records: "\ufeff" + json.dumps(records),
     "jsonl": lambda records: "\r\n".join(map(json.dumps, records)),
+    "objects": lambda records: "\n".join(json.dumps(r, indent=1) for r in records),
     "csv": lambda records: as_table(records, ","),
     "semicolon": lambda records: as_table(records, ";"),
     "tsv": lambda records: as_table(records, "\t"),

@@ -68,12 +68,28 @@ PLAIN = "\n".join(" | ".join(t) for t in TRIPLES)
         ("json", json.dumps(objects("subject", "relation", "object"))),
         ("json", json.dumps(objects("Subject", "Relation", "Answer"), indent=1)),
         ("jsonl", "\n".join(map(json.dumps, objects("subject", "relation", "target")))),
+        ("objects", "\r\n".join(json.dumps(x, indent=2) for x in objects("subject", "relation", "object"))),
     ],
 )
 def test_every_format_gives_the_facts_of_plain_lines(name, text):
     assert facts(text) == facts(PLAIN) and len(facts(PLAIN)) == len(TRIPLES)
     assert read_text(text).format == name
     assert read_text("\ufeff" + text) == read_text(text)
+
+
+def test_objects_over_several_lines_are_numbered_and_from_a_fault_on_the_rest_is_one_row():
+    good = json.dumps({"subject": "France", "relation": "capital", "object": "Paris"}, indent=1)
+    faulty = json.dumps({"subject": "Spain", "relation": "capital"}, indent=1)
+    reading = read_text(f"\n{good}\n\n{faulty}{good.replace('Paris', 'Lyon')}\n{{")
+    assert [(r.row, r.fact.object) for r in reading.facts] == [(1, "Paris")]
+    assert [(p.row, p.field) for p in reading.problems] == [(2, "object"), (3, "object"), (4, "")]
+    assert "not valid JSON" in reading.problems[-1].message
+
+
+def test_a_fault_in_the_first_of_many_lines_of_json_is_its_own_alone():
+    line = '{"subject": "France", "relation": "capital", "object": "Paris"}'
+    reading = read_text(f"{line[:-1]}\n{line}")
+    assert (reading.format, len(reading.facts), [p.row for p in reading.problems]) == ("jsonl", 1, [1])
 
 
 def test_a_prompt_column_reads_like_a_template_in_a_plain_line():

@@ -129,6 +129,13 @@ def test_a_removed_row_takes_nothing_else_with_it(made):
     assert [r.raw for r in read_text(new).facts] == others
 
 
+def test_objects_over_several_lines_are_left_to_the_text():
+    text = json.dumps({"subject": "France", "relation": "capital", "object": "Paris"}, indent=1)
+    for change in (lambda: rewrite(text, 1, "France", "capital", "Lyon"), lambda: remove(text, 1)):
+        with pytest.raises(Unclear, match="over several lines cannot be changed here"):
+            change()
+
+
 @pytest.mark.parametrize(
     "text, row, left",
     [

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from .records import names_facts
 from .triples import Unclear
@@ -14,6 +15,7 @@ from .triples import Unclear
 MAX_HEADER = 2_000  # characters
 MAX_LINES = 100  # of a table that one row may have
 MAX_CELL = 20_000  # characters of a cell that is taken for a list or an object
+SPACE = re.compile(r"\s*")
 # Fields that hold lists or objects, in a table as JSON or as Python writes them.
 NESTED = {*"requested_rewrite paraphrase_prompts neighborhood_prompts target_new target_true answers".split()}
 NESTED |= {
@@ -202,6 +204,33 @@ def jsonl_rows(text: str) -> Iterator[Row]:
             yield Row(i, line, Unclear("", f"not valid JSON: {error}"))
 
 
+def over_lines(text: str) -> bool:
+    """Does it begin with a JSON object that goes on in the lines after it, as when printed to be read?"""
+    start = text.lstrip()
+    if not start.startswith("{"):
+        return False
+    try:
+        _, end = json.JSONDecoder().raw_decode(start)
+    except (ValueError, RecursionError):
+        return False
+    return "\n" in start[:end] or "\r" in start[:end]
+
+
+def object_rows(text: str) -> Iterator[Row]:
+    """Every one of several JSON objects, numbered from 1; from a fault on the rest is one faulty row."""
+    decoder, at = json.JSONDecoder(), 0
+    for i in count(1):
+        if (at := SPACE.match(text, at).end()) == len(text):
+            return
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            yield Row(i, text[at:].strip(), Unclear("", f"not valid JSON: {error}"))
+            return
+        yield Row(i, text[at:end], _object(value))
+        at = end
+
+
 def _object(value) -> dict | Unclear:
     if not isinstance(value, dict):
         return Unclear("", "not a JSON object with field names")
@@ -230,6 +259,7 @@ def formats(enough: Enough) -> tuple[Format, ...]:
     """
     return (
         Format("json", lambda text: re.match(r"\s*\[\s*(\{|\]\s*$)", text) is not None, json_rows),
+        Format("objects", over_lines, object_rows),
         Format("jsonl", lambda text: re.match(r"\s*\{\s*\"", text) is not None, jsonl_rows),
         _table("csv", ",", enough),
         _table("csv", ";", enough),

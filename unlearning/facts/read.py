@@ -28,7 +28,7 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True)
 class ReadFact:
-    """A fact, the line (in a JSON array: element) it came from, from 1, and in plain words how."""
+    """A fact, the line (in JSON, but for JSON Lines: element) it is from, from 1, and in plain words how."""
 
     row: int
     raw: str
@@ -51,7 +51,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a text held. `format` is "lines", "csv", "tsv", "json" or "jsonl"."""
+    """What a text held. `format` is "lines", "csv", "tsv", "json", "jsonl" or "objects"."""
 
     facts: tuple[ReadFact, ...]
     problems: tuple[Problem, ...]

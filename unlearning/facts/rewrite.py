@@ -156,7 +156,12 @@ def only(found: list) -> tuple[Fact, str, str]:
 
 
 def span(body: str, form: Format, number: int, whole: bool = False) -> tuple[int, int]:
-    """Where the row stands; `whole`: with its line's end, or the comma after or before it."""
+    """Where the row stands; `whole`: with its line's end, or the comma after or before it.
+
+    Raises Unclear for JSON objects that go over several lines.
+    """
+    if form.name == "objects":
+        raise Unclear("", "JSON that goes over several lines cannot be changed here: change it in the text")
     if form.name != "json":
         more = row_at(body, number).raw.count("\n")  # of a cell that goes over several lines
         line, *_, last = [m for i, m in enumerate(LINE.finditer(body), 1) if number <= i <= number + more] * 2
