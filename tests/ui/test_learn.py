@@ -88,6 +88,17 @@ def test_rows_that_cannot_be_read_are_named_and_the_rest_is_the_task(text, said)
     assert len(task.train + task.test) == 25
 
 
+def test_each_row_stands_in_a_table_as_it_was_read_or_with_what_is_wrong():
+    text = ROWS + "\nno answer |\n<b>x</b> | y"
+    found = setup.rows_of(text, NAME, LIMITS)
+    html = setup.as_read(found)
+    rows = re.findall(r'data-head="row"><span>(\d+)<', html)
+    assert list(map(int, rows)) == [s.row for s in found.samples] + [p.row for p in found.problems]
+    assert len(rows) == len([line for line in text.splitlines() if line.strip()])
+    assert "<b>" not in html and "missing or empty" in html and words.ROWS_LEFT in html
+    assert words.ROWS_LEFT not in setup.as_read(setup.rows_of(ROWS, NAME, LIMITS))
+
+
 def test_too_few_rows_are_refused():
     with pytest.raises(NotReady, match="2 rows are too few"):
         setup.learning_task(words.OWN, "a | b\nc | d", NAME, LIMITS)

@@ -83,6 +83,7 @@ def test_a_small_run_to_its_end_and_a_point_that_is_clicked(learner, shared):
     learner.expect(page.locator("#learn-cost")).to_contain_text(re.compile(r"About \d.* 8 learning steps"))
     page.click("#learn-check")
     learner.expect(page.locator("#learn-about")).to_contain_text("16 to train on, 4 to be asked")
+    learner.expect(page.locator("#learn-preview tbody tr")).to_have_count(20)
     page.click("#learn-run")
     learner.expect(page.locator("#curves-plot .js-plotly-plot")).to_be_visible()
     learner.wait_for(r"^Done in [\d.]+ s\.")

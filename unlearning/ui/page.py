@@ -10,7 +10,7 @@ import gradio as gr
 from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
 from . import api, ask, bring, cost, happened, inside, model, sessions, tradeoff, wash, what, within, words
-from .follow import View, follow
+from .follow import follow
 from .learn import tab
 from .learn.words import TAB_LEARN, TAB_WASH
 from .preview import Preview
@@ -126,10 +126,10 @@ class Page:
 
     async def following(self, id: str, preview: Preview, scope: str) -> AsyncIterator[dict]:
         """Updates for each new look at the run, each part of the page only when it has something new."""
-        shown = View()
+        shown, had = None, {}
         async for view in follow(self.shared.runner, id):
-            new = view.figures.keys() - shown.figures.keys()
-            updates = self.wash.show(view)
+            new = view.figures.keys() - had.keys()
+            updates = self.wash.show(view, shown)
             if "known" in new:
                 updates |= self.what.tell(preview.with_unknown(view.figures["known"]["unknown"]))
             if "answers" in new:
@@ -140,7 +140,7 @@ class Page:
             elif view.ended:
                 updates |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
             yield updates
-            shown = view
+            shown, had = view, view.figures
 
     def below(self, id: str) -> list[tuple[str, str]]:
         """The list of washes below a run, or none where one of them is gone."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from types import SimpleNamespace
 
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
@@ -21,18 +22,26 @@ class Unkept(dict):
         return {}
 
 
-class Sessions(StateHolder):
-    """gradio's sessions without a copy of all that the page shows, 0.2 MB and more of each.
+class Session(SessionState):
+    """A page's state without a description of all that the page shows.
 
-    gradio makes links to a page's state out of it (deep links), a door that `guard` has shut.
+    That takes 0.2 MB of each, and parts of it are made anew with every update. gradio makes links to a page's
+    state out of it (deep links), a door that `guard` has shut.
     """
 
-    def __getitem__(self, session: str) -> SessionState:
-        new = session not in self
-        state = super().__getitem__(session)
-        if new:
-            state.config_values = Unkept()
-        return state
+    def __init__(self, blocks: gr.Blocks):
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))
+        self.config_values = Unkept()
+        self.blocks_config.config_for_block = lambda *_: {}
+
+
+class Sessions(StateHolder):
+    """gradio's sessions, less of each; a closed one is dropped."""
+
+    def __getitem__(self, session: str) -> Session:
+        if session not in self:
+            self.session_data[session] = Session(self.blocks)
+        return super().__getitem__(session)
 
     def drop(self, session: str, since: datetime) -> None:
         """Drop a session that has not been used since; with the last one what it took is given back."""

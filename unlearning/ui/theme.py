@@ -24,7 +24,7 @@ CSS = """
 #status progress::-moz-progress-bar { background: #0f766e; }
 .dark #status progress::-webkit-progress-value { background: #2dd4bf; }
 .dark #status progress::-moz-progress-bar { background: #2dd4bf; }
-:is(#preview, #answers, #stay, #status, #cost, #row-note) .html-container { padding: 0; }
+:is(#preview, #learn-preview, #answers, #stay, #status, #cost, #row-note) .html-container { padding: 0; }
 .lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
 .lethe-table:focus-visible { outline-offset: -3px; }
 .gradio-container .lethe-table table {
@@ -41,7 +41,7 @@ CSS = """
 }
 .gradio-container .lethe-table tr { border: 0; }
 .lethe-table tr:last-child td { border-bottom: 0; }
-#preview .lethe-table { max-height: 400px; }
+:is(#preview, #learn-preview) .lethe-table { max-height: 400px; }
 .lethe-table .bar { display: block; height: 5px; margin-top: 3px; width: calc(var(--share) * 100%); }
 .lethe-table .bar.before { background: #64748b; }
 .lethe-table .bar.after { background: #0d9488; }

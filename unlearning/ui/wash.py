@@ -35,10 +35,14 @@ class WashSection:
     def outputs(self) -> list:
         return [*self.settings(), self.on_top, self.cost, self.wash, self.stop, self.status]
 
-    def show(self, view: View) -> dict:
-        """Updates that show how far a run is."""
-        done = {self.on_top: gr.update(visible=True, value=False)} if view.state == "done" else {}
-        return {self.status: status(view), **self.buttons(running=not view.ended), **done}
+    def show(self, view: View, shown: View | None) -> dict:
+        """Updates that show how far a run is, after the view `shown`; the buttons only when they change."""
+        updates = {self.status: status(view)}
+        if shown is None or shown.ended != view.ended:
+            updates |= self.buttons(running=not view.ended)
+        if view.state == "done":
+            updates[self.on_top] = gr.update(visible=True, value=False)
+        return updates
 
     def say(self, text: str, running: bool = False) -> dict:
         """Updates that show a sentence."""

@@ -12,11 +12,14 @@ from ...models.loading import folder_of
 from ...tasks.task import Task, UnknownTask
 from .. import fetch
 from ..preview import MARGIN, positions
+from ..tables import table
 from ..text import safe
+from ..words import NONE, PREVIEW, PROBLEMS_HEAD
 from . import words
 
 if TYPE_CHECKING:
     from ...lwf.settings import Settings
+    from ...tasks.read import TaskReading
 
 FILES = ["text", ".csv", ".tsv", ".json", ".jsonl"]
 SETTINGS = ("select", "loss", "alpha", "interval", "portion", "lr", "steps", "samples", "subset", "ahead")
@@ -36,6 +39,7 @@ class SetupSection:
     upload: gr.UploadButton
     check: gr.Button
     fetch: fetch.FetchSection | None
+    rows: gr.HTML
     forget: gr.CheckboxGroup
     about_forget: gr.Markdown
     seeds: gr.Slider
@@ -48,14 +52,21 @@ class SetupSection:
         return [self.task, self.text, self.forget, self.seeds, self.frontier, *chosen]
 
     def outputs(self) -> list:
-        return [*self.inputs(), self.about, self.own, self.about_forget]
+        return [*self.inputs(), *self.described()]
+
+    def described(self) -> list:
+        """All that `describe` updates."""
+        return [self.about, self.own, self.rows, self.about_forget]
 
     def describe(self, name: str, task: str, text: str, forget: list[str], samples, limits) -> dict:
         """Updates that say what the chosen tasks are, or what is wrong with them.
 
         `samples`: how many a seed draws of the learning task's; 0 or None for all.
         """
+        rows = ""
         try:
+            if task == words.OWN:
+                rows = as_read(rows_of(text, name, limits))
             said = about(learning_task(task, text, name, limits), words.ABOUT, samples or 0)
         except NotReady as error:
             said = str(error)
@@ -65,6 +76,7 @@ class SetupSection:
             letting_go = str(error)
         return {
             self.about: safe(said),
+            self.rows: rows,
             self.about_forget: safe(letting_go),
             self.own: gr.update(visible=task == words.OWN),
         }
@@ -114,6 +126,7 @@ def section(shared) -> SetupSection:
             check = gr.Button(words.CHECK, elem_id="learn-check", min_width=120)
             upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="learn-upload", min_width=120)
         fetching = fetch.section(shared, "learn-")
+        rows = gr.HTML("", elem_id="learn-preview", js_on_load=None)
     forget = gr.CheckboxGroup(
         [(forgetting(n).title, n) for n in FORGET_NAMES],
         value=[MIXED],
@@ -127,7 +140,7 @@ def section(shared) -> SetupSection:
     )
     settings, frontier = _advanced(start)
     return SetupSection(
-        task, said, own, text, upload, check, fetching, forget, said_forget, seeds, settings, frontier
+        task, said, own, text, upload, check, fetching, rows, forget, said_forget, seeds, settings, frontier
     )
 
 
@@ -179,22 +192,40 @@ def about(task: Task, said: str, samples: float = 0) -> str:
 def learning_task(task: str, text: str, model: str, limits: tuple[int, int]) -> Task:
     """The bundled task of this name, or the one in a text; `limits`: rows and bytes. Raises `NotReady`."""
     from ...tasks.bundled import learning
-    from ...tasks.read import BadTask, read_task
+    from ...tasks.read import BadTask, made
 
     try:
-        if task != words.OWN:
-            return learning(task or "")
-        if not (text or "").strip():
-            raise NotReady(words.EMPTY_TEXT)
-        rows, size = limits
-        plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
-        longest = positions(model) - MARGIN
-        return read_task(plain, words.OWN, max_bytes=size, max_rows=rows, longest=longest)
+        return made(rows_of(text, model, limits), words.OWN) if task == words.OWN else learning(task or "")
     except UnknownTask as error:
         raise NotReady(words.NO_TASK) from error
     except BadTask as error:
-        message = str(error)
-        raise NotReady(message[:1].upper() + message[1:] + ".") from error
+        raise NotReady(_sentence(error)) from error
+
+
+def rows_of(text: str, model: str, limits: tuple[int, int]) -> "TaskReading":
+    """How each row of a text is read, for this model. Raises `NotReady`."""
+    from ...tasks.read import BadTask, reading
+
+    if not (text or "").strip():
+        raise NotReady(words.EMPTY_TEXT)
+    rows, size = limits
+    plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
+    try:
+        return reading(plain, max_bytes=size, max_rows=rows, longest=positions(model) - MARGIN)
+    except BadTask as error:
+        raise NotReady(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    message = str(error)
+    return message[:1].upper() + message[1:] + "."
+
+
+def as_read(found: "TaskReading") -> str:
+    """Tables, as HTML: each row as it was read, and those that were left out."""
+    rows = [[s.row, s.sample.prompt, ", ".join(s.sample.answers), s.how] for s in found.samples]
+    left = [[p.row, p.field or NONE, p.message] for p in found.problems]
+    return table(PREVIEW, words.ROWS_HEAD, rows) + table(words.ROWS_LEFT, PROBLEMS_HEAD, left)
 
 
 def forgetting_task(names: list[str]) -> Task:

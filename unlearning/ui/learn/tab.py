@@ -33,9 +33,10 @@ class RunSection:
     def outputs(self) -> list:
         return [self.cost, self.run, self.stop, self.status]
 
-    def show(self, view: View) -> dict:
-        """Updates that show how far a run is."""
-        return {self.status: status(view), **self.buttons(running=not view.ended)}
+    def show(self, view: View, shown: View | None) -> dict:
+        """Updates that show how far a run is, after the view `shown`; the buttons only when they change."""
+        changed = shown is None or shown.ended != view.ended
+        return {self.status: status(view)} | (self.buttons(running=not view.ended) if changed else {})
 
     def say(self, text: str, running: bool = False) -> dict:
         return {self.status: line(text), **self.buttons(running)}
@@ -111,20 +112,20 @@ class Tab:
         """Updates for each new look at the run, each part of the page only when it has something new."""
         config, folder = config_of(self.shared, id), self.shared.runner.folder(id)
         most = cost.sizes(self.shared).curve
-        shown = View()
+        shown, had = None, {}
         async for view in follow(self.shared.runner, id):
             figures = view.figures
-            updates = self.going.show(view)
-            if "confidence" in figures.keys() - shown.figures.keys():
+            updates = self.going.show(view, shown)
+            if "confidence" in figures.keys() - had.keys():
                 how = config["settings"]["select"]
                 updates |= self.confidence.show(figures["confidence"], how, folder / CONFIDENCE)
-            if len(figures.get("point", ())) > len(shown.figures.get("point", ())):
+            if len(figures.get("point", ())) > len(had.get("point", ())):
                 updates |= self.curves.show(figures["point"], config, figures["base"], most)
             if view.state == "done":
                 said = outcome.made(config, *self.titles(config))
                 updates |= self.outcome.show(figures, said, folder)
             yield updates
-            shown = view
+            shown, had = view, figures
 
     def titles(self, config: dict) -> tuple[str, str]:
         """The names of what was learned and of what might be forgotten."""
@@ -184,7 +185,7 @@ class Tab:
         quick = {"queue": False} | quiet
         s, going, inputs = self.setup, self.going, [model, *self.setup.inputs()]
         chosen = [model, s.task, s.text, s.forget, s.settings["samples"]]
-        described = [s.about, s.own, s.about_forget]
+        described = s.described()
         turn, late = gr.Number(visible=False), gr.Textbox(visible=False)
         answered = {"outputs": [turn, late], "js": cost.TURNS.take, "trigger_mode": "always_last"}
         answered |= {"show_progress": "hidden", **on_model}
