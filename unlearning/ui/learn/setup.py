@@ -48,8 +48,11 @@ class SetupSection:
 
     def inputs(self) -> list:
         """What `asked_for` is given, in its order, after the model's name."""
-        chosen = [self.settings[name] for name in SETTINGS]
-        return [self.task, self.text, self.forget, self.seeds, self.frontier, *chosen]
+        return [self.task, self.text, self.forget, self.seeds, self.frontier, *self.shown()]
+
+    def shown(self) -> list:
+        """The settings that have a default for a task and a model."""
+        return [self.settings[name] for name in SETTINGS]
 
     def outputs(self) -> list:
         return [*self.inputs(), *self.described()]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import gradio as gr
 
@@ -197,25 +198,22 @@ class Tab:
 
         going.run.click(self.start, inputs, self.outputs(), **following, **quiet)
         going.stop.click(self.stop, self.run, [going.status, going.stop], **quick)
-        for other in (s.task.input, model.input):
-            fitting = other(self.refill, [model, s.task], [s.settings[n] for n in setup.SETTINGS], **quick)
-            price(fitting.then(self.describe, chosen, described, **quick).then)
-        for told in (s.forget.input, s.check.click, s.settings["samples"].input):
-            price(told(self.describe, chosen, described, **quick).then)
+        # events of one kind together: a page takes the longer to open, the more of them there are
+        another = gr.on([s.task.input, model.input], self.refill, [model, s.task], s.shown(), **quick)
+        price(another.then(self.describe, chosen, described, **quick).then)
+        told = [s.forget.input, s.check.click, s.settings["samples"].input]
+        price(gr.on(told, self.describe, chosen, described, **quick).then)
         taken = s.upload.upload(self.of_file, s.upload, [s.text, s.about], **quick)
         price(taken.success(self.describe, chosen, described, **quick).then)
         if came := fetch.wire(self.shared, s.fetch, s.text):
             price(came(self.describe, chosen, described, **quick).then)
-        for name, value in (s.settings | {"frontier": s.frontier}).items():
-            if name != "samples":
-                price(value.input)
-        price(s.seeds.release)
-        price(tab.select)  # not described again: that might come after a run that is shown again
+        # a tab is not described again when it is opened: that might come after a run that is shown again
+        rest = [value.input for name, value in s.settings.items() if name != "samples"]
+        price(partial(gr.on, [*rest, s.frontier.input, s.seeds.release, tab.select]))
         s.text.change(None, None, going.cost, js=cost.TURNS.nothing, **quick)
         for part in (self.confidence.strip, self.confidence.samples):
             part.pick(self.pick, self.run, self.confidence.detail, **quick)
-        for opened in (self.matrix.expand, model.input):
-            opened(matrix.describe, model, self.found, **quick)
+        gr.on([self.matrix.expand, model.input], matrix.describe, model, self.found, **quick)
         self.confidence.by.input(self.by, [self.confidence.by, self.run], self.confidence.strip, **quick)
 
 
