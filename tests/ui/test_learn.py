@@ -141,7 +141,7 @@ def test_it_is_said_how_many_are_drawn_to_train_on():
     ],
 )
 def test_every_state_has_its_sentence(view, said):
-    assert tab.sentence(view) == said
+    assert tab.HOW_FAR.sentence(view) == said
 
 
 def test_all_points_of_a_curve_are_kept():

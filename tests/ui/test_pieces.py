@@ -109,7 +109,7 @@ def test_a_long_table_says_how_much_it_leaves_out():
     ],
 )
 def test_every_state_has_its_sentence(view, said):
-    assert wash.sentence(view) == said
+    assert wash.HOW_FAR.sentence(view) == said
 
 
 def test_a_new_phase_begins_at_nothing():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .fact import Fact
-from .formats import Format, Row, cells, format_of, header
+from .formats import SPACE, Format, Row, cells, format_of, header
 from .read import MAX_LINE, mark_in, understand
 from .records import OBJECT_FIELDS, kind_of, read_fields
 from .triples import Unclear, occurrences, relation_named, subject_key, word_fact
@@ -17,7 +17,6 @@ from .values import present
 BOM = "\ufeff"
 FIELDS = ("subject", "relation", "object")
 LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
-SPACE = re.compile(r"[ \t\r\n]*")  # what JSON takes for space
 
 
 @dataclass(frozen=True)

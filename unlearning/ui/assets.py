@@ -41,15 +41,21 @@ class Assets:
 
     async def _made(self, scope: Scope, receive: Receive, key: tuple) -> list[Message]:
         """The answer of the app behind, kept if it is a file and there is room."""
-        made: list[Message] = []
         headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
-
-        async def keep(message: Message) -> None:
-            made.append(message)
-
-        await self.app({**scope, "headers": headers}, receive, keep)
+        made = await answer(self.app, {**scope, "headers": headers}, receive)
         size = sum(len(m.get("body", b"")) for m in made)
         if made[0].get("status") == 200 and self.size + size <= LIMIT and key not in self.kept:
             self.kept[key] = made
             self.size += size
         return made
+
+
+async def answer(app: ASGIApp, scope: Scope, receive: Receive) -> list[Message]:
+    """All that an app sends for a request, once it is through."""
+    made: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        made.append(message)
+
+    await app(scope, receive, keep)
+    return made

@@ -14,8 +14,8 @@ from ..events import Phase, Progress
 from ..models.hub import NoModel
 from ..models.loading import BUNDLED
 from . import words
+from .going import line
 from .state import Shared
-from .wash import line
 
 BRINGING = {"concurrency_id": "bring", "concurrency_limit": 1, "api_visibility": "private"}
 POLL = 0.3  # seconds between two looks at a download

@@ -9,11 +9,11 @@ from ..facts.read import MAX_LINE, UnreadableFile
 from ..facts.rewrite import in_fields, parts, remove, rewrite, row_at
 from ..facts.triples import Unclear
 from . import words
+from .going import line
 from .preview import Preview, asked, triple
 from .room import with_room
 from .state import Shared
 from .tables import SHOWN
-from .wash import line
 
 MAX_LABEL = 60  # characters of a row in the list of rows
 

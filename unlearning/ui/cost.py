@@ -7,11 +7,12 @@ import gradio as gr
 from ..facts.fact import Fact
 from ..runs.job import UnknownRun
 from . import words
+from .going import line
 from .preview import Preview
 from .room import with_room
 from .state import Shared
 from .turns import Turns
-from .wash import WashSection, chosen, line
+from .wash import WashSection, chosen
 
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Whoever changes the facts takes a turn, too.

@@ -10,8 +10,8 @@ import gradio as gr
 
 from ..facts.hub import NoSet, columns_of, lines_of, source
 from . import words
+from .going import line
 from .state import Shared
-from .wash import line
 
 FETCHING = {"concurrency_id": "hub", "concurrency_limit": 1, "api_visibility": "private"}
 MAX_NAME, MAX_COLUMNS = 300, 1_000  # characters

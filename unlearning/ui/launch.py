@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
 
@@ -12,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from . import api
-from .assets import Assets
+from .assets import Assets, answer
 from .guard import Guard, local, no_such_event, wrong_arguments
 from .learn.style import CSS as LEARN_CSS
 from .page import threads
@@ -35,15 +34,10 @@ class OnePage(GZipMiddleware):
         if scope.get("path") != "/":
             await self.app(scope, receive, send)
             return
-        made = deque()
-
-        async def keep(message) -> None:
-            made.append(message)
-
         async with self.turn:
-            await super().__call__(scope, receive, keep)
-        while made:  # outside: nobody waits for a visitor whose connection is slow
-            await send(made.popleft())
+            made = await answer(super().__call__, scope, receive)
+        for message in made:  # outside: nobody waits for a visitor whose connection is slow
+            await send(message)
 
 
 def launch(

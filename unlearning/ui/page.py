@@ -11,6 +11,7 @@ from ..facts.read import UnreadableFile
 from ..runs.job import UnknownRun
 from . import api, ask, bring, cost, happened, inside, model, sessions, tradeoff, wash, what, within, words
 from .follow import follow
+from .going import line
 from .learn import tab
 from .learn.words import TAB_LEARN, TAB_WASH
 from .preview import Preview
@@ -126,9 +127,9 @@ class Page:
 
     async def following(self, id: str, preview: Preview, scope: str) -> AsyncIterator[dict]:
         """Updates for each new look at the run, each part of the page only when it has something new."""
-        shown, had = None, {}
+        shown = None
         async for view in follow(self.shared.runner, id):
-            new = view.figures.keys() - had.keys()
+            new = view.figures.keys() - (shown.figures.keys() if shown else set())
             updates = self.wash.show(view, shown)
             if "known" in new:
                 updates |= self.what.tell(preview.with_unknown(view.figures["known"]["unknown"]))
@@ -140,7 +141,7 @@ class Page:
             elif view.ended:
                 updates |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
             yield updates
-            shown, had = view, view.figures
+            shown = view
 
     def below(self, id: str) -> list[tuple[str, str]]:
         """The list of washes below a run, or none where one of them is gone."""
@@ -153,7 +154,7 @@ class Page:
         """Stop is pressed. The follower sees and says the rest."""
         with contextlib.suppress(UnknownRun):
             if self.shared.runner.stop(id):
-                return gr.update(value=wash.line(words.STOPPING)), gr.update(interactive=False)
+                return gr.update(value=line(words.STOPPING)), gr.update(interactive=False)
         return gr.skip(), gr.update(interactive=False)
 
 

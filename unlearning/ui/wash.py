@@ -7,11 +7,12 @@ import gradio as gr
 from ..runs.job import QueueFull, UnknownRun
 from . import words
 from .follow import View
+from .going import Going, line, turned
 from .preview import Preview
 from .state import Shared, Washes
-from .text import safe_html
 
 SETTINGS = ("scope", "method", "target", "seed", "position", "layers")
+HOW_FAR = Going(words, words.WASH, ("wash", "washes"))
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class WashSection:
 
     def show(self, view: View, shown: View | None) -> dict:
         """Updates that show how far a run is, after the view `shown`; the buttons only when they change."""
-        updates = {self.status: status(view)}
-        if shown is None or shown.ended != view.ended:
+        updates = {self.status: HOW_FAR.status(view)}
+        if turned(view, shown):
             updates |= self.buttons(running=not view.ended)
         if view.state == "done":
             updates[self.on_top] = gr.update(visible=True, value=False)
@@ -147,36 +148,3 @@ def begin(
         return shared.wash(model, preview.plain(), choices, text, on), ""
     except (ValueError, QueueFull, UnknownRun) as error:
         return None, str(error)
-
-
-def sentence(view: View) -> str:
-    """How far a run is, in a sentence."""
-    match view.state:
-        case "queued" if view.place:
-            return words.WAITING.format(runs=words.count(view.place, "wash", "washes"))
-        case "queued":
-            return words.STARTING
-        case "done":
-            return words.DONE.format(seconds=f"{view.seconds:.1f}")
-        case "stopped":
-            return words.STOPPED
-        case "failed":
-            return words.FAILED.format(text=view.failed)
-        case "lost":
-            return words.LOST
-    return view.phase[:1].upper() + view.phase[1:] or words.STARTING
-
-
-def status(view: View) -> str:
-    """The sentence; while it runs, a bar and its numbers too; and the run's warnings."""
-    text = line(sentence(view))
-    if not view.ended and view.total:
-        text += (
-            f'<progress value="{view.done:d}" max="{view.total:d}" aria-label="{words.WASH}"></progress>'
-            f'<p class="small">{view.done:d}/{view.total:d} {safe_html(view.text)}</p>'
-        )
-    return text + "".join(line(words.WARNING.format(text=w)) for w in view.warnings)
-
-
-def line(text: str) -> str:
-    return f'<p role="status">{safe_html(text)}</p>'

@@ -68,9 +68,10 @@ class SetupSection:
         """
         rows = ""
         try:
-            if task == words.OWN:
-                rows = as_read(rows_of(text, name, limits))
-            said = about(learning_task(task, text, name, limits), words.ABOUT, samples or 0)
+            found = rows_of(text, name, limits) if task == words.OWN else None
+            rows = as_read(found) if found else ""
+            learned = own_task(found) if found else bundled_task(task)
+            said = about(learned, words.ABOUT, samples or 0)
         except NotReady as error:
             said = str(error)
         try:
@@ -194,15 +195,17 @@ def about(task: Task, said: str, samples: float = 0) -> str:
 
 def learning_task(task: str, text: str, model: str, limits: tuple[int, int]) -> Task:
     """The bundled task of this name, or the one in a text; `limits`: rows and bytes. Raises `NotReady`."""
+    return own_task(rows_of(text, model, limits)) if task == words.OWN else bundled_task(task)
+
+
+def bundled_task(name: str | None) -> Task:
+    """The bundled task of this name. Raises `NotReady`."""
     from ...tasks.bundled import learning
-    from ...tasks.read import BadTask, made
 
     try:
-        return made(rows_of(text, model, limits), words.OWN) if task == words.OWN else learning(task or "")
+        return learning(name or "")
     except UnknownTask as error:
         raise NotReady(words.NO_TASK) from error
-    except BadTask as error:
-        raise NotReady(_sentence(error)) from error
 
 
 def rows_of(text: str, model: str, limits: tuple[int, int]) -> "TaskReading":
@@ -215,6 +218,16 @@ def rows_of(text: str, model: str, limits: tuple[int, int]) -> "TaskReading":
     plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
     try:
         return reading(plain, max_bytes=size, max_rows=rows, longest=positions(model) - MARGIN)
+    except BadTask as error:
+        raise NotReady(_sentence(error)) from error
+
+
+def own_task(found: "TaskReading") -> Task:
+    """The task of what was read. Raises `NotReady`."""
+    from ...tasks.read import BadTask, made
+
+    try:
+        return made(found, words.OWN)
     except BadTask as error:
         raise NotReady(_sentence(error)) from error
 

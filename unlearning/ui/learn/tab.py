@@ -13,15 +13,16 @@ from ...runs.learn import CONFIDENCE
 from .. import fetch
 from ..cost import going_on
 from ..follow import View, follow, look
+from ..going import Going, line, turned
 from ..state import NoModel, Shared
 from ..text import safe, safe_html
-from ..words import count
 from . import confidence, cost, curves, matrix, outcome, setup, words
 from .run import begin, config_of
 from .setup import NotReady
 
 KEY = "lethe-learn"  # in the browser's storage: the last run's id
 GONE = (UnknownRun, OSError, ValueError, KeyError)
+HOW_FAR = Going(words, words.RUN, ("run", "runs"))
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class RunSection:
 
     def show(self, view: View, shown: View | None) -> dict:
         """Updates that show how far a run is, after the view `shown`; the buttons only when they change."""
-        changed = shown is None or shown.ended != view.ended
-        return {self.status: status(view)} | (self.buttons(running=not view.ended) if changed else {})
+        buttons = self.buttons(running=not view.ended) if turned(view, shown) else {}
+        return {self.status: HOW_FAR.status(view)} | buttons
 
     def say(self, text: str, running: bool = False) -> dict:
         return {self.status: line(text), **self.buttons(running)}
@@ -113,9 +114,9 @@ class Tab:
         """Updates for each new look at the run, each part of the page only when it has something new."""
         config, folder = config_of(self.shared, id), self.shared.runner.folder(id)
         most = cost.sizes(self.shared).curve
-        shown, had = None, {}
+        shown = None
         async for view in follow(self.shared.runner, id):
-            figures = view.figures
+            figures, had = view.figures, shown.figures if shown else {}
             updates = self.going.show(view, shown)
             if "confidence" in figures.keys() - had.keys():
                 how = config["settings"]["select"]
@@ -126,7 +127,7 @@ class Tab:
                 said = outcome.made(config, *self.titles(config))
                 updates |= self.outcome.show(figures, said, folder)
             yield updates
-            shown, had = view, figures
+            shown = view
 
     def titles(self, config: dict) -> tuple[str, str]:
         """The names of what was learned and of what might be forgotten."""
@@ -225,36 +226,3 @@ def run_section() -> RunSection:
         stop = gr.Button(words.STOP, interactive=False, elem_id="learn-stop", min_width=120)
     told = gr.HTML(line(words.IDLE), elem_id="learn-status", js_on_load=None)
     return RunSection(priced, run, stop, told)
-
-
-def sentence(view: View) -> str:
-    """How far a run is, in a sentence."""
-    match view.state:
-        case "queued" if view.place:
-            return words.WAITING.format(runs=count(view.place, "run", "runs"))
-        case "queued":
-            return words.STARTING
-        case "done":
-            return words.DONE.format(seconds=f"{view.seconds:.1f}")
-        case "stopped":
-            return words.STOPPED
-        case "failed":
-            return words.FAILED.format(text=view.failed)
-        case "lost":
-            return words.LOST
-    return view.phase[:1].upper() + view.phase[1:] or words.STARTING
-
-
-def status(view: View) -> str:
-    """The sentence; while it runs, a bar and its numbers too; and the run's warnings."""
-    text = line(sentence(view))
-    if not view.ended and view.total:
-        text += (
-            f'<progress value="{view.done:d}" max="{view.total:d}" aria-label="{words.RUN}"></progress>'
-            f'<p class="small">{view.done:d}/{view.total:d} {safe_html(view.text)}</p>'
-        )
-    return text + "".join(line(words.WARNING.format(text=w)) for w in view.warnings)
-
-
-def line(text: str) -> str:
-    return f'<p role="status">{safe_html(text)}</p>'
