@@ -117,8 +117,11 @@ def result_seconds(lm, facts, settings, stats) -> float:
 
 
 @pytest.fixture(scope="module")
-def lm():
-    return load(next(iter(bundled())), device="cpu")
+def lm(tmp_path_factory):
+    """A bundled model of which nothing was measured before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LETHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield load(next(iter(bundled())), device="cpu")
 
 
 @pytest.mark.slow
