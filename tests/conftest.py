@@ -13,6 +13,12 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """Files with long tests come first, so that two processes end at about the same time."""
+    long = {item.path for item in items for mark in ("browser", "slow") if item.get_closest_marker(mark)}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer():
     """A byte-level tokenizer of 512 tokens, trained on a few documents of the corpus."""

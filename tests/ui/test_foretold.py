@@ -10,6 +10,8 @@ from ui_help import FACTS
 from unlearning.events import Done, Phase
 from unlearning.law.statistics import statistics
 from unlearning.law.wash import expand
+from unlearning.probes import knowledge
+from unlearning.probes.knowledge import ask
 from unlearning.ui import words
 from unlearning.ui.cost import asked, sentences
 from unlearning.ui.preview import asked as ask_model
@@ -51,6 +53,17 @@ def test_a_wider_scope_tells_all_of_its_facts(told, shared, scope):
 def test_where_nothing_is_known_the_line_says_why(told, shared):
     assert told(UNKNOWN) == words.COST_NONE
     assert asked(shared.names[0], "", read("", shared.names[0])) is None
+
+
+def test_a_text_that_is_read_again_asks_only_what_is_new_or_other_than_it_was(shared, monkeypatch):
+    name, questions = shared.names[0], []
+    lm = shared.lm(name)
+    before = ask_model(read(FACTS + UNKNOWN, name), lm)
+    again = read(FACTS.replace("Paris", "Lyon") + UNKNOWN + "Kenya | capital | Nairobi\n", name)
+    monkeypatch.setattr(knowledge, "ask", lambda facts: questions.extend(facts) or ask(facts))
+    found = ask_model(again, lm, asked(name, "", before).known())
+    assert [f.object for f in questions] == ["Lyon", "Nairobi"]
+    assert found == ask_model(again, lm)
 
 
 def test_what_is_measured_for_a_wash_on_top_is_told(told):

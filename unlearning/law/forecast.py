@@ -29,7 +29,8 @@ from .work import Count, Missing, Shape, Work
 
 PHASES = ("statistics", "known", "before", "targets", "initial", "law", "after", "curve")
 ASKED, FEW, TRIED = 64, 8, 8  # facts asked for a pace; on a slow machine; whose targets are searched
-ENOUGH, TOO_LONG = 0.1, 2.0  # seconds: of asking that are believed; of a search that is not tried
+ENOUGH, SURE = 0.1, 0.5  # seconds of asking that are believed of a few facts; at once of more
+TOO_LONG = 2.0  # seconds of a search that is not tried
 ORDER = 512  # of the matrix that is solved and multiplied with
 
 
@@ -80,7 +81,9 @@ def measure(lm: LM, facts: Sequence[Fact]) -> Pace:
 
 
 def _asking(lm: LM, facts: Sequence[Fact]) -> tuple[list[Fact], float]:
-    """Facts that were asked, and the seconds it took: more facts where a few are done at once."""
+    """Facts that were asked, and the seconds it took: more facts where a few are done at once, and thrice
+    where even these are.
+    """
 
     def seconds(some: list[Fact]) -> float:
         return _seconds(lambda: openings(lm, ask(some), [f.object for f in some]))
@@ -88,7 +91,8 @@ def _asking(lm: LM, facts: Sequence[Fact]) -> tuple[list[Fact], float]:
     few, some = (list(islice(cycle(facts), n)) for n in (FEW, ASKED))
     if seconds(few) > ENOUGH and (taken := seconds(few)) > ENOUGH:  # the first may have warmed up
         return few, taken
-    return some, median(seconds(some) for _ in range(3))
+    once = seconds(some)
+    return some, once if once > SURE else median((once, seconds(some), seconds(some)))
 
 
 def _searching(lm: LM, facts: Sequence[Fact], settings: Settings) -> float:

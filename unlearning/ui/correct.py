@@ -9,8 +9,9 @@ from ..facts.read import MAX_LINE, UnreadableFile
 from ..facts.rewrite import in_fields, parts, remove, rewrite, row_at
 from ..facts.triples import Unclear
 from . import words
+from .cost import Asked
 from .going import line
-from .preview import Preview, asked, triple
+from .preview import Preview, triple
 from .room import with_room
 from .state import Shared
 from .tables import SHOWN
@@ -103,14 +104,15 @@ def wire(
     correct: CorrectSection,
     text: gr.Textbox,
     model: gr.Dropdown,
-    show: Callable[[Preview, str, str], dict],
+    was_asked: gr.State,
+    reread: Callable[[str, str, Asked | None], tuple[Preview, dict]],
     outputs: list,
     on_model: dict,
 ) -> list:
     """A chosen row fills the fields; the buttons change it in the text, which is then read again.
 
-    `show(preview, text, model)` gives the updates of `outputs` for how a text is read. Returns the events
-    that read.
+    `reread(text, model, asked)` reads a text, asks the model what `asked`, of `was_asked`, leaves open, and
+    gives with that the updates of `outputs`. Returns the events that read.
     """
 
     def choose(box: str, name: str, number: int | None, said: str) -> dict:
@@ -124,35 +126,37 @@ def wire(
         except (Unclear, UnreadableFile) as error:
             return correct.fill(note=str(error))
 
-    def changed(box: str, name: str, number: int | None, said: str, change: Callable[[], str]):
-        """The new text, how it is read, and no complaint; or the complaint alone."""
+    def changed(box: str, name: str, was: Asked | None, number: int | None, said: str, change: Callable):
+        """The new text, how it is read with its updates, and no complaint; or the complaint alone."""
         try:
             if number is None:
                 return box, None, words.NO_ROW
             if raw(box, number) != said:
                 return box, None, words.MEANWHILE
             new = change()
-            return new, asked(shared.read(new, name), shared.lm(name)), ""
+            return new, reread(new, name, was), ""
         except (Unclear, UnreadableFile) as error:
             return box, None, words.NOT_CORRECTED.format(text=error)
 
     @with_room
-    def rewritten(box: str, name: str, number: int | None, said: str, *fields: str) -> dict:
-        new, preview, fault = changed(box, name, number, said, lambda: rewrite(box, number, *fields))
+    def rewritten(box: str, name: str, was: Asked | None, number: int | None, said: str, *fields: str):
+        new, again, fault = changed(box, name, was, number, said, lambda: rewrite(box, number, *fields))
         if fault:
             return {correct.note: line(fault)}
-        return {text: new} | show(preview, new, name) | {correct.note: line(now(preview, number))}
+        preview, updates = again
+        return {text: new} | updates | {correct.note: line(now(preview, number))}
 
     @with_room
-    def removed(box: str, name: str, number: int | None, said: str) -> dict:
-        new, preview, fault = changed(box, name, number, said, lambda: remove(box, number))
+    def removed(box: str, name: str, was: Asked | None, number: int | None, said: str):
+        new, again, fault = changed(box, name, was, number, said, lambda: remove(box, number))
         if fault:
             return {correct.note: line(fault)}
-        return {text: new} | show(preview, new, name) | {correct.note: line(words.REMOVED.format(row=number))}
+        return {text: new} | again[1] | {correct.note: line(words.REMOVED.format(row=number))}
 
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    inputs = [text, model, correct.row, correct.said]
-    correct.row.input(choose, inputs, correct.outputs(), **quick)
+    chosen = [correct.row, correct.said]
+    inputs = [text, model, was_asked, *chosen]
+    correct.row.input(choose, [text, model, *chosen], correct.outputs(), **quick)
     saying = {"show_progress": "minimal", "show_progress_on": correct.note, **on_model}
     done = [correct.button.click, *(field.submit for field in correct.fields())]
     return [

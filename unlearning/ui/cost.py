@@ -28,6 +28,10 @@ class Asked:
     facts: tuple[Fact, ...]
     unknown: frozenset[tuple[str, str]]
 
+    def known(self) -> dict[Fact, bool]:
+        """By fact: does the model know it?"""
+        return {f: f.key not in self.unknown for f in self.facts}
+
 
 def asked(model: str, text: str, preview: Preview) -> Asked | None:
     """Of a preview with `known` filled in; None when no fact was read."""

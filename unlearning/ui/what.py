@@ -75,22 +75,23 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.St
     `was_asked` gets what `cost.asked` makes of it. Returns the events that read.
     """
 
-    def show(found: Preview, text: str, name: str) -> dict:
-        return what.show(found) | {was_asked: cost.asked(name, text, found)}
+    def reread(text: str, name: str, was: cost.Asked | None) -> tuple[Preview, dict]:
+        before = was.known() if was and was.model == name else {}
+        found = asked(shared.read(text, name), shared.lm(name), before)
+        return found, what.show(found) | {was_asked: cost.asked(name, text, found)}
 
     @with_room
-    def preview(text: str, name: str) -> dict:
+    def preview(text: str, name: str, was: cost.Asked | None) -> dict:
         try:
-            found = asked(shared.read(text, name), shared.lm(name))
+            return reread(text, name, was)[1]
         except UnreadableFile as error:
             return what.complain(str(error)) | {was_asked: None}
-        return show(found, text, name)
 
     def of_example(name: str):
         return next((e.text for e in examples() if e.name == name), gr.skip())
 
-    def preview_example(text: str, name: str, example: str) -> dict:
-        return preview(text, name) if example else gr.skip()
+    def preview_example(text: str, name: str, was: cost.Asked | None, example: str) -> dict:
+        return preview(text, name, was) if example else gr.skip()
 
     def of_file(path: str) -> dict:
         rows, size = shared.limits
@@ -101,15 +102,15 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.St
         return {what.text: Path(path).read_text(encoding="utf-8-sig")}
 
     outputs = [*what.outputs(), was_asked]
-    reading = {"fn": preview, "inputs": [what.text, model], "outputs": outputs, **on_model}
+    reading = {"fn": preview, "inputs": [what.text, model, was_asked], "outputs": outputs, **on_model}
     reading |= {"show_progress": "minimal", "show_progress_on": what.line}
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     # not .input, which gradio tells again whenever the list loses the focus: what was edited would be lost
     chosen = what.example.change(of_example, what.example, what.text, **quick)
-    of_chosen = {"fn": preview_example, "inputs": [what.text, model, what.example]}
+    of_chosen = {"fn": preview_example, "inputs": [what.text, model, was_asked, what.example]}
     taken = what.upload.upload(of_file, what.upload, [what.text, *what.outputs()], **quick)
     taken = taken.then(lambda: "", None, what.example, **quick)
     read = [what.button.click(**reading), chosen.then(**reading | of_chosen), taken.then(**reading)]
     if came := fetch.wire(shared, what.fetch, what.text):
         read.append(came(lambda: "", None, what.example, **quick).then(**reading))
-    return read + correct.wire(shared, what.correct, what.text, model, show, outputs, on_model)
+    return read + correct.wire(shared, what.correct, what.text, model, was_asked, reread, outputs, on_model)
