@@ -7,7 +7,7 @@ import re
 import pytest
 from payloads import PAYLOADS
 from test_access import Keyboard, faults, open_every_fold
-from test_browser import hit
+from test_payloads import hit
 from visitor import Visitor
 
 from unlearning.ui.learn import words
