@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from .bench import targets
 from .events import Event, Phase
@@ -41,6 +42,7 @@ from .pretrain.corpus import held_out, made_up_name
 PARTS = ("targets", "facts", "shape", "scoring")
 SIZES = (100, 1_000, 10_000)
 BIG = {"gpt2-xl": ("gpt2", 48, 1600), "gpt-j-6b": ("gptj", 28, 4096)}
+DTYPE = {"gpt2-xl": torch.float32, "gpt-j-6b": torch.bfloat16}  # both fit in 24 GB
 Show = Callable[[Event], None]
 
 
@@ -80,9 +82,10 @@ def size(
             show(Phase("bench", f"{n} facts, in a process of its own"))
             found["facts"].append(apart(lm.name, n))
     if "shape" in only:
-        name = "gpt-j-6b" if lm.device.type == "cuda" else "gpt2-xl"
-        show(Phase("bench", f"a model of {name}'s shape"))
-        found["shape"] = shape(name, 10_000 if lm.device.type == "cuda" else 2, built, lm.device)
+        found["shape"] = []
+        for name in BIG:
+            show(Phase("bench", f"a model of {name}'s shape"))
+            found["shape"].append(shape(name, 10_000 if lm.device.type == "cuda" else 2, built, lm.device))
     if "scoring" in only:
         show(Phase("bench", "scoring against a training step"))
         found["scoring"] = scoring(lm)["seconds"]
@@ -141,38 +144,8 @@ def _memory(name: str) -> int:
 def shape(name: str, n: int, built: int, device: torch.device) -> dict:
     """The paper's settings on a model of this shape with random weights: n facts' targets and keys, and one
     layer's solves, in seconds; and as a share of the matrix rate measured beside them."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    lm, settings = _random(name, built, device)
-    facts = made_up(n)
-    texts = held_out(20)[: settings.prefixes]
-    groups = Groups(lm, facts, settings.position, settings.phrasings, texts)
-    goal = [[lm.tokenizer.eos_token_id]] * n
-    f = lm.adapter.weight(lm.model, 0).shape[1]
-    found, tokens = [], 0
-    counter = FlopCounterMode(display=False)
-
-    def search() -> None:
-        for block in groups:
-            with counter:
-                found.append(
-                    find_block(
-                        lm,
-                        block,
-                        facts,
-                        goal,
-                        settings.layers[-1],
-                        settings.targets,
-                        True,
-                        settings.layers[0],
-                    )
-                )
-            _wait(device)
-
-    seconds = _seconds(search)
-    tokens = sum(map(len, groups[0].ids))
-    G = sum(x.K @ x.K.T for x in found)
-    RK = sum(x.delta.double().T @ x.K.T for x in found)
+    found, G, RK, settings = _searched(name, n, built, device)  # its model is given back by now
+    f = len(G)
     X = torch.randn(f, 2 * f, dtype=torch.float64, device=device)
     C = regularised(X @ X.T / (2 * f), settings.ridge)
     del X
@@ -181,9 +154,35 @@ def shape(name: str, n: int, built: int, device: torch.device) -> dict:
         ascend(initial(RK, G, C, settings.lam), G, C, settings.ascent)
         _wait(device)
 
-    solved = _seconds(solves)
-    d = lm.model.config.hidden_size
-    return {
+    return found | {"solves_a_layer": _seconds(solves)}
+
+
+def _searched(name: str, n: int, built: int, device: torch.device) -> tuple[dict, Tensor, Tensor, Settings]:
+    """What n facts' targets and keys cost; their G = K Kᵀ (f, f) and R Kᵀ (d, f), float64; the settings."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    lm, settings = _random(name, built, device)
+    facts = made_up(n)
+    texts = held_out(20)[: settings.prefixes]
+    groups = Groups(lm, facts, settings.position, settings.phrasings, texts)
+    goal, last = [[lm.tokenizer.eos_token_id]] * n, settings.layers[-1]
+    d, f = lm.adapter.weight(lm.model, 0).shape
+    G, RK = (torch.zeros(m, f, dtype=torch.float64, device=device) for m in (f, d))
+    counter = FlopCounterMode(display=False)
+
+    def search() -> None:
+        for block in groups:
+            with counter:
+                found = find_block(
+                    lm, block, facts, goal, last, settings.targets, True, key=settings.layers[0]
+                )
+            G.addmm_(found.K, found.K.T)
+            RK.addmm_(found.delta.double().T, found.K.T)
+        _wait(device)
+
+    seconds = _seconds(search)
+    tokens = sum(map(len, groups[0].ids))
+    cost = {
         "name": name,
         "layers": lm.adapter.n_layers(lm.model),
         "of": BIG[name][1],
@@ -193,8 +192,8 @@ def shape(name: str, n: int, built: int, device: torch.device) -> dict:
         "operations_a_fact": counter.get_total_flops() / n,
         "rate": counter.get_total_flops() / seconds,
         "matrix_rate": matrix_rate(min(tokens, 4096), d, f, lm.model.dtype, device),
-        "solves_a_layer": solved,
     }
+    return cost, G, RK, settings
 
 
 def _random(name: str, built: int, device: torch.device) -> tuple[LM, Settings]:
@@ -208,9 +207,8 @@ def _random(name: str, built: int, device: torch.device) -> tuple[LM, Settings]:
     make = {"gpt2": GPT2Config, "gptj": GPTJConfig}[kind]
     heads = {"gpt2": 25, "gptj": 16}[kind]
     config = make(n_layer=n, n_embd=width, n_head=heads, n_positions=1024)
-    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     with torch.device(device):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval().requires_grad_(False)
+        model = AutoModelForCausalLM.from_config(config, dtype=DTYPE[name]).eval().requires_grad_(False)
     folder = bundled()["lethe-gpt2"]
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return LM(name, folder, model, tokenizer, adapter_for(model)), replace(settings, target="eos")
@@ -252,8 +250,8 @@ def table(result: dict) -> Iterator[str]:
             f"| {r['batched']:.2f} s; {r['one_at_a_time']:.1f} s | {ratio:.1f} × |"
         )
     yield from _facts_rows(result.get("facts", []))
-    if "shape" in result:
-        yield from _shape_rows(result["shape"])
+    for s in result.get("shape", []):
+        yield from _shape_rows(s)
     scored = result.get("scoring", {})
     for name, s in scored.items():
         yield f"| a sample: {name} | {1000 * s:.1f} ms | scoring is {scored['scored'] / s:.2f} × |"
