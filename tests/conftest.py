@@ -6,6 +6,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_IS_E2E_TEST"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LETHE_TEXT"] = "bundled"  # for models that the tests make, too
+os.environ["OMP_NUM_THREADS"] = "1"  # each process has a core; threads that wait for one another have none
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from pathlib import Path  # noqa: E402
