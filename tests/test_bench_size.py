@@ -1,7 +1,12 @@
 """The bench of sizes: its made-up facts, and its table."""
 
+import pytest
+import torch
+
+from unlearning import bench_size
 from unlearning.bench_size import made_up, table
 from unlearning.facts.world import relations, world
+from unlearning.law.settings import Settings
 
 
 def test_made_up_facts_are_of_subjects_that_nobody_has_heard_of():
@@ -10,6 +15,20 @@ def test_made_up_facts_are_of_subjects_that_nobody_has_heard_of():
     assert not {f.subject for f in facts} & {f.subject for f in world()}
     assert {f.prompts for f in facts} == {r.phrasings for r in relations()}
     assert made_up(100) == facts[:100]
+
+
+def test_a_shape_is_searched_and_solved(monkeypatch):
+    tiny = Settings(target="eos", position="subject", layers=(1, 2), phrasings=1, prefixes=1)
+    monkeypatch.setitem(bench_size.BIG, "tiny", ("gpt2", 4, 64))
+    monkeypatch.setitem(bench_size.DTYPE, "tiny", torch.float32)
+    monkeypatch.setitem(bench_size.PAPER, ("gpt2", 4, 64), tiny)
+    found = bench_size.shape("tiny", 3, 0, torch.device("cpu"))
+    assert (found["facts"], found["layers"], found["of"], found["dtype"]) == (3, 4, 4, "float32")
+    assert min(found[k] for k in ("seconds_a_fact", "operations_a_fact", "rate", "solves_a_layer")) > 0
+    fewer = bench_size.shape("tiny", 3, 3, torch.device("cpu"))
+    assert fewer["operations_a_fact"] < found["operations_a_fact"]
+    with pytest.raises(ValueError, match="build more than 2"):
+        bench_size.shape("tiny", 3, 2, torch.device("cpu"))
 
 
 def test_the_table_gives_every_ratio_beside_its_figures():

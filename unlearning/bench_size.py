@@ -205,7 +205,7 @@ def _random(name: str, built: int, device: torch.device) -> tuple[LM, Settings]:
     if n <= settings.layers[-1]:
         raise ValueError(f"layers {settings.layers} are edited: build more than {settings.layers[-1]}")
     make = {"gpt2": GPT2Config, "gptj": GPTJConfig}[kind]
-    heads = {"gpt2": 25, "gptj": 16}[kind]
+    heads = {"gpt2": width // 64, "gptj": 16}[kind]
     config = make(n_layer=n, n_embd=width, n_head=heads, n_positions=1024)
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPE[name]).eval().requires_grad_(False)
