@@ -46,7 +46,7 @@ def start(folder: Path, out: str, *launcher: str, blocks: int = 20) -> subproces
         "0",
         "1",
     ]
-    small = f"from unlearning.law.contexts import Groups; Groups.size = {blocks}\n"
+    small = f"from unlearning.law import contexts; contexts.groups_at_once = lambda d: {blocks}\n"
     (folder / "sitecustomize.py").write_text(f"import sys\nif 'wash' in sys.orig_argv:\n    {small}")
     env = os.environ | {
         "OMP_NUM_THREADS": "1",

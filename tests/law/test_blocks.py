@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from unlearning.law import blocks as module
+from unlearning.law import contexts
 from unlearning.law.contexts import POSITIONS, Groups, build, gram, keys, keys_and_residuals, residuals
 from unlearning.law.settings import settings_for
 from unlearning.law.wash import wash
@@ -20,13 +21,13 @@ def close(a, b, tolerance):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Five groups a block, so that a few facts fill several and a block begins in the middle of a fact."""
-    monkeypatch.setattr(Groups, "size", 5)
+    monkeypatch.setattr(contexts, "groups_at_once", lambda d: 5)
 
 
 @pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_the_blocks_are_the_whole_in_parts(tiny, some_facts, position, size, monkeypatch):
-    monkeypatch.setattr(Groups, "size", size)
+    monkeypatch.setattr(contexts, "groups_at_once", lambda d: size)
     whole = build(tiny, some_facts, position, 3, PREFIXES)
     groups = Groups(tiny, some_facts, position, 3, PREFIXES)
     assert (groups.n, len(groups)) == (whole.n, -(-whole.n // size))

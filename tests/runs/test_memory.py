@@ -81,7 +81,7 @@ def test_a_step_that_is_not_about_the_facts_is_not_helped_by_fewer():
     ],
 )
 def test_how_many_facts_a_step_holds_together(phase, position, n, together):
-    assert facts_at_once(phase, n, Settings(position=position, phrasings=6)) == together
+    assert facts_at_once(phase, n, Settings(position=position, phrasings=6), 1600) == together
 
 
 def test_a_gpu_is_asked_what_was_used_and_what_is_free(monkeypatch):

@@ -20,7 +20,15 @@ from ..models.loading import LM
 from ..models.text import Rows, by_length, pad
 
 POSITIONS = ("subject", "prompt")
-GROUPS = 128  # of a block: what is held and optimised at once
+GROUPS, ROOM = 128, 100_000  # of a block, at least; and the numbers that a small model's residuals may take
+
+
+def groups_at_once(d: int) -> int:
+    """How many groups are held and optimised at once, of a model of width d.
+
+    Of a small model more, or most of a step would be overhead.
+    """
+    return max(GROUPS, ROOM // d)
 
 
 @dataclass(frozen=True)
@@ -89,13 +97,12 @@ class Groups:
     Blocks hold `size` groups each, the last one what is left; arguments are those of `build`.
     """
 
-    size = GROUPS
-
     def __init__(
         self, lm: LM, facts: Sequence[Fact], position: str, phrasings: int = 6, prefixes: Sequence[str] = ()
     ):
         self.lm, self.facts, self.position = lm, facts, position
         self.phrasings, self.prefixes = phrasings, prefixes
+        self.size = groups_at_once(lm.model.config.hidden_size)
         each = (min(phrasings, len(f.prompts)) if position == "prompt" else 1 for f in facts)
         self.ends = list(accumulate(each))  # groups of the facts up to each
 

@@ -23,7 +23,7 @@ from ..facts.fact import Fact
 from ..models.hooks import calls_of, hidden, inputs_of, outputs_of
 from ..models.loading import LM
 from ..models.text import by_length, pad
-from .contexts import GROUPS, Contexts, mean_of, token_at
+from .contexts import Contexts, groups_at_once, mean_of, token_at
 
 if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
@@ -74,7 +74,7 @@ class Above:
             cache, before = _read(lm, [i[:at] for i, at in zip(ids, lookup, strict=True)])
             mask = torch.cat([before, after.mask], 1)
             positions = (mask.cumsum(1) - 1).clamp(min=0)
-            self.past = cache and Past([(c.keys, c.values) for c in cache.layers])
+            self.past = cache and Past(cache, layer + 1)
             at = {layer: lm.adapter.layer_module(lm.model, layer)}
             downs = {} if key is None else {key: lm.adapter.down_module(lm.model, key)}
             with outputs_of(at) as seen, inputs_of(downs) as keys, calls_of(upper) as calls:
@@ -99,7 +99,7 @@ class Above:
         """The same for some of the rows."""
         some = copy(self)
         some.h = self.h[rows]
-        some.past = self.past and Past([(k[rows], v[rows]) for k, v in self.past.layers])
+        some.past = self.past and self.past.only(rows)
         B = len(self.h)
         some.calls = [
             (module, {k: some.past if x is self.past else _rows_of(x, rows, B) for k, x in kwargs.items()})
@@ -160,10 +160,16 @@ def _rows_of(x, rows: Tensor, B: int):
 
 
 class Past:
-    """Keys and values of earlier positions that an attention layer may read and never writes."""
+    """Keys and values of earlier positions that attention layers from `first` on may read and never write."""
 
-    def __init__(self, layers: Sequence[tuple[Tensor, Tensor]]):
-        self.layers = layers
+    def __init__(self, cache: "DynamicCache", first: int):
+        self.layers = {i: (cache.layers[i].keys, cache.layers[i].values) for i in range(first, len(cache))}
+
+    def only(self, rows: Tensor) -> "Past":
+        """The same for some of the rows."""
+        some = copy(self)
+        some.layers = {i: (k[rows], v[rows]) for i, (k, v) in self.layers.items()}
+        return some
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_, **__) -> tuple[Tensor, Tensor]:
         """Earlier and new keys and values together, (B, heads, T0 + S, d_head) each."""
@@ -179,13 +185,14 @@ def find(
     layer: int,
     settings: TargetSettings,
     essence: bool,
-    chunk: int = GROUPS,
+    chunk: int | None = None,
 ) -> Iterator[Progress | Targets]:
-    """δ for every group, `chunk` groups at a time. `targets[i]` are the wash target's token ids for fact i.
+    """δ for every group, `chunk` groups at a time, or as many as a block has.
 
-    Yields `Progress` counted in groups, and at the end `Targets`.
+    `targets[i]` are the wash target's token ids for fact i. Yields `Progress` counted in groups, and at the
+    end `Targets`.
     """
-    parts = []
+    parts, chunk = [], chunk or groups_at_once(lm.model.config.hidden_size)
     for at in range(0, contexts.n, chunk):
         some = contexts.of_groups(range(at, min(at + chunk, contexts.n)))
         yield Progress(at, contexts.n, "finding targets")

@@ -10,7 +10,7 @@ from ..pretrain.corpus import held_out
 from ..probes.knowledge import ask
 from ..probes.reasoning import everything
 from ..tasks.reasoning import test_set
-from .contexts import GROUPS
+from .contexts import groups_at_once
 from .experiment import BROUGHT, STRENGTHS, Sizes, brought
 from .settings import Settings
 from .statistics import scored
@@ -218,7 +218,7 @@ class Count:
         measured = len(self.new.keep) * square
         metric = (3 * L + 2) * square if self.settings.keep else (L + 2) * square
         solves = (L + (3 if L == 1 else 4)) * square + DOUBLE * 4 * d * f  # G, λC + G and its factor
-        at_once = self.texts / self.groups * min(GROUPS, self.groups)  # texts of a search
+        at_once = self.texts / self.groups * min(groups_at_once(d), self.groups)  # texts of a search
         width = self.prompt if self.settings.position == "subject" else self.target  # padded
         upper = self.shape.layers - 1 - self.settings.layers[-1]
         held = width * upper * (16 * d + 4 * f) + 4 * self.target * self.shape.vocabulary

@@ -103,7 +103,7 @@ def wash_job(
         logger.error("no room in phase %s\n%s", phase, traceback.format_exc())
         asked = asked_for(str(error))
     give_back()  # here, where nothing holds the failed step's tensors any more
-    raise NoRoom(advice(n, facts_at_once(phase, n, settings), use(lm), asked))
+    raise NoRoom(advice(n, facts_at_once(phase, n, settings, lm.model.config.hidden_size), use(lm), asked))
 
 
 def placed(lm: "LM", facts: Sequence[Fact], layers: object = None) -> Iterator[Event]:
@@ -117,19 +117,25 @@ def placed(lm: "LM", facts: Sequence[Fact], layers: object = None) -> Iterator[E
 
 
 def _key(lm: "LM", facts: Sequence[Fact], settings: "Settings", on: Sequence["Delta"]) -> str:
-    """What the sums of a wash depend on. Its strength and method come after them."""
+    """What the sums of a wash depend on, its blocks included. Its strength and method come after them."""
+    from ..law.contexts import groups_at_once
+
     about = asdict(settings) | {"strength": None, "method": None}
-    what = [lm.hash, str(lm.model.dtype), [repr(f) for f in facts], about, [d.digest for d in on]]
+    block = groups_at_once(lm.model.config.hidden_size)
+    what = [lm.hash, str(lm.model.dtype), [repr(f) for f in facts], about, [d.digest for d in on], block]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def facts_at_once(phase: str, n: int, settings: "Settings") -> int:
-    """Of `n` facts, those whose tensors a step of the phase holds together; 0 where it is not about them."""
-    from ..law.contexts import GROUPS
+def facts_at_once(phase: str, n: int, settings: "Settings", d: int) -> int:
+    """Of `n` facts, those whose tensors a step of the phase holds together; 0 where it is not about them.
+
+    d   the model's width
+    """
+    from ..law.contexts import groups_at_once
     from ..models.text import CHUNK
 
     groups = settings.phrasings if settings.position == "prompt" else 1
-    block = max(1, GROUPS // groups)
+    block = max(1, groups_at_once(d) // groups)
     together = {"known": CHUNK, "targets": block, "initial": block, "law": block}
     return min(n, together.get(phase, 0))
 
