@@ -20,7 +20,7 @@ app: setup
 	$(VENV)/bin/python app.py
 
 test: $(VENV)/.installed-dev chromium
-	$(VENV)/bin/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

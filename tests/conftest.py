@@ -14,18 +14,10 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """One process gets all files that drive a browser, the others the rest, files with long tests first.
-
-    A browser wants more than a core, and is slow beside another.
-    """
-    browser, slow = (
-        {item.path for item in items if item.get_closest_marker(mark)} for mark in ("browser", "slow")
-    )
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("browser" if item.path in browser else str(item.path)))
-    items.sort(key=lambda item: (item.path not in browser, item.path not in slow))
+    """Files with long tests come first, so that two processes end at about the same time."""
+    long = {item.path for item in items for mark in ("browser", "slow") if item.get_closest_marker(mark)}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session")
