@@ -109,7 +109,7 @@ def test_bytes_over_the_limit_are_refused_typed_or_in_a_file(narrow, tmp_path):
         of_program("x" * 101)
     (tmp_path / "long.txt").write_text("x" * 101)
     for said in (
-        of_page("x" * 101, shared.names[0]),
+        of_page("x" * 101, shared.names[0], None),
         functions["of_file"][0](str(tmp_path / "long.txt")),
         asyncio.run(begun(functions["start"][0], "x" * 101, shared.names[0]))[0],
     ):
