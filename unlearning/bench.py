@@ -94,12 +94,12 @@ def speed(lm: LM, show: Show) -> dict:
     stats = statistics(lm)
     stats.known  # noqa: B018 (what a running app has measured already)
     settings = settings_for(lm, position="prompt", prefixes=0)  # as `one_at_a_time` takes it
-    _phases(wash_and_probe(lm, draw("20 facts", stats.known, 1)[1], settings))  # warm
+    phases(wash_and_probe(lm, draw("20 facts", stats.known, 1)[1], settings))  # warm
     seconds = {}
     for n in (200, 20):
         show(Phase("bench", f"{n} facts, press to result"))
         facts = draw(f"{n} facts", stats.known, 0)[1]
-        runs = [_phases(wash_and_probe(lm, facts, settings)) for _ in range(3)]
+        runs = [phases(wash_and_probe(lm, facts, settings)) for _ in range(3)]
         seconds[n] = sorted((sum(r.values()), sum(r[p] for p in WASH)) for r in runs)[1]
     show(Phase("bench", "targets, batched and one at a time"))
     found = targets(lm, "prompt")
@@ -161,8 +161,8 @@ def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], set
     return adam(losses, torch.zeros_like(h0), settings.targets.clamp * h0.norm(dim=1), settings.targets).T
 
 
-def _phases(events: Iterator[Event]) -> dict[str, float]:
-    """Seconds of each phase of a wash until its result is there."""
+def phases(events: Iterator[Event]) -> dict[str, float]:
+    """Seconds of each phase of a wash until its events end, or its result is there; "" is before them all."""
     seconds: dict[str, float] = {}
     name, started = "", time.monotonic()
     with closing(events):
@@ -172,8 +172,8 @@ def _phases(events: Iterator[Event]) -> dict[str, float]:
                 seconds[name] = now - started
                 name, started = event.name, now
                 if name == "curve":
-                    break
-    return seconds
+                    return seconds
+    return seconds | {name: time.monotonic() - started}
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .bench import targets
+from .bench import phases, targets
 from .events import Event, Phase
 from .facts.fact import Fact
 from .facts.world import relations, world
@@ -33,7 +33,7 @@ from .law.settings import PAPER, Settings, settings_for
 from .law.statistics import statistics
 from .law.targets import find_block
 from .law.update import ascend, initial, regularised
-from .law.wash import Washed, wash
+from .law.wash import wash
 from .lwf.speed import scoring
 from .models.adapters import adapter_for
 from .models.loading import LM, bundled, load
@@ -119,11 +119,7 @@ def alone(name: str, n: int) -> dict:
         statistics(lm),
     )
     facts, rest = made_up(n), _memory("VmRSS")
-    seconds, phase, started = {}, "", time.perf_counter()
-    for event in wash(lm, facts, settings, stats):
-        if isinstance(event, Phase | Washed):
-            now = time.perf_counter()
-            seconds[phase], phase, started = now - started, getattr(event, "name", ""), now
+    seconds = phases(wash(lm, facts, settings, stats))
     seconds.pop("", None)
     return {
         "facts": n,

@@ -151,6 +151,11 @@ def test_a_file_is_read_washed_at_chosen_layers_and_shown_again(visitor, tmp_pat
     assert visitor.page.input_value("#layers input, #layers textarea") == "1, 2"
 
 
+def test_a_wash_of_nothing_says_so(visitor):
+    visitor.wash("")
+    visitor.wait_for_status(f"^{words.NOT_READ}")
+
+
 def test_stop_says_what_happened(visitor):
     visitor.wash(next(e.text for e in examples() if e.name == "mixed-25"))
     visitor.page.wait_for_function("!document.querySelector('#stop').disabled")

@@ -161,7 +161,8 @@ def test_axe_finds_no_fault_before_a_run(learner):
 
 def test_axe_finds_no_fault_after_a_run_that_another_page_shows_again(url, finished):
     page = finished.page.context.new_page()
-    page.goto(f"{url}?__theme=dark")
+    page.goto(f"{url}?__theme=light")
+    assert not page.evaluate("document.body.classList.contains('dark')")
     finished.expect(page.locator("#side-plot .js-plotly-plot")).to_be_visible()
     page.locator("#samples button[data-i]").first.click()
     finished.expect(page.locator("#detail td").first).to_be_visible()

@@ -60,7 +60,7 @@ class Pace:
 def measure(lm: LM, facts: Sequence[Fact]) -> Pace:
     """The pace now, from a few facts, known or not.
 
-    Takes about half a second, or on a slow machine as long as a few questions take.
+    Takes about half a second, or of long facts and on a slow machine as long as they take to be asked.
     Raises ValueError when no fact is given.
     """
     if not facts:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from types import MappingProxyType
 
 from ..facts.fact import Fact
 from ..facts.read import Problem, ReadFact, read_text
@@ -108,12 +107,12 @@ def bytes_of(fact: Fact) -> int:
     return max(own, *(len(q.prompt.encode()) + max(len(o.encode()) for o in q.objects) for q in besides), 0)
 
 
-def asked(preview: Preview, lm: LM, before: Mapping[Fact, bool] = MappingProxyType({})) -> Preview:
+def asked(preview: Preview, lm: LM, before: Mapping[Fact, bool] | None = None) -> Preview:
     """The same with `known` filled in by the model, which is not asked again what it was asked `before`."""
     from ..probes.knowledge import ask, knows
 
-    facts = preview.plain()
-    new = [f for f in facts if f not in before]
+    facts, found = preview.plain(), dict(before or {})
+    new = [f for f in facts if f not in found]
     with lm.lock:
-        found = dict(before) | dict(zip(new, knows(lm, ask(new), new) if new else [], strict=True))
+        found |= dict(zip(new, knows(lm, ask(new), new) if new else [], strict=True))
     return replace(preview, known={f.key: found[f] for f in facts})

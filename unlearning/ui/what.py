@@ -76,7 +76,7 @@ def wire(shared: Shared, what: WhatSection, model: gr.Dropdown, was_asked: gr.St
     """
 
     def reread(text: str, name: str, was: cost.Asked | None) -> tuple[Preview, dict]:
-        before = was.known() if was and was.model == name else {}
+        before = was.known() if was and was.model == name else None
         found = asked(shared.read(text, name), shared.lm(name), before)
         return found, what.show(found) | {was_asked: cost.asked(name, text, found)}
 
