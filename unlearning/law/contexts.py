@@ -20,7 +20,7 @@ from ..models.loading import LM
 from ..models.text import Rows, by_length, pad
 
 POSITIONS = ("subject", "prompt")
-GROUPS, ROOM = 128, 100_000  # of a block, at least; and the numbers that a small model's residuals may take
+GROUPS, ROOM = 128, 2**16  # of a block, at least; and the numbers that a small model's residuals may take
 
 
 def groups_at_once(d: int) -> int:
