@@ -8,7 +8,7 @@ from unlearning.events import Phase, Progress
 
 def test_the_phases_until_the_result_are_timed_and_the_run_is_then_closed(monkeypatch):
     clock, closed = iter([0.0, 1.0, 3.0, 6.0]), []
-    monkeypatch.setattr(bench.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(bench, "monotonic", lambda: next(clock))
 
     def run():
         try:
@@ -23,7 +23,7 @@ def test_the_phases_until_the_result_are_timed_and_the_run_is_then_closed(monkey
 
 def test_the_last_phase_lasts_until_the_events_end(monkeypatch):
     clock = iter([0.0, 1.0, 3.0, 6.0])
-    monkeypatch.setattr(bench.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(bench, "monotonic", lambda: next(clock))
     events = (e for e in (Phase("targets", ""), Phase("law", ""), Progress(1, 2, "")))
     assert bench.phases(events) == {"": 1.0, "targets": 2.0, "law": 3.0}
 

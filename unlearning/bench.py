@@ -9,9 +9,9 @@ same targets. Rates are over the facts of all seeds, with the bootstrap 95 % int
 """
 
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from time import monotonic
 
 import torch
 from torch import Tensor
@@ -164,22 +164,22 @@ def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], set
 def phases(events: Iterator[Event]) -> dict[str, float]:
     """Seconds of each phase of a wash until its events end, or its result is there; "" is before them all."""
     seconds: dict[str, float] = {}
-    name, started = "", time.monotonic()
+    name, started = "", monotonic()
     with closing(events):
         for event in events:
             if isinstance(event, Phase):
-                now = time.monotonic()
+                now = monotonic()
                 seconds[name] = now - started
                 name, started = event.name, now
                 if name == "curve":
                     return seconds
-    return seconds | {name: time.monotonic() - started}
+    return seconds | {name: monotonic() - started}
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    started = time.monotonic()
+    started = monotonic()
     run()
-    return time.monotonic() - started
+    return monotonic() - started
 
 
 def table(result: dict) -> str:
