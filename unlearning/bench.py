@@ -158,7 +158,7 @@ def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], set
     with outputs_of({0: layer}) as seen, torch.no_grad():
         lm.model(**pad(texts, "right", lm.device).kwargs())
     h0 = seen[0][torch.arange(contexts.n, device=lm.device), at].float()
-    return adam(losses, torch.zeros_like(h0), settings.targets.clamp * h0.norm(dim=1), settings.targets).T
+    return adam(losses, torch.zeros_like(h0), settings.targets.clamp * h0.norm(dim=1), settings.targets)[0].T
 
 
 def phases(events: Iterator[Event]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import torch
 from unlearning.facts.world import world
 from unlearning.law import ordinary
 from unlearning.law import statistics as module
-from unlearning.law.contexts import POSITIONS, build, keys
+from unlearning.law.contexts import POSITIONS, build, gram, keys
 from unlearning.law.experiment import Sizes, probe_sets
 from unlearning.law.statistics import AfterWash, Statistics, scored
 from unlearning.models.cache import cache_folder
@@ -136,11 +136,17 @@ def test_the_keep_set_without_the_washed_is_as_if_they_had_never_been_in_it(tiny
     kept = stats.keep_facts([])
     assert 4 < len(kept) < len(known)
     assert close(stats.C_keep([0, 1], position, []), slow_keep(tiny, kept, position))
-    for washed in (kept[:2], kept[1::2], known[3:4], scored([], known)):
+    asked = scored([], known)
+    own = [replace(f, prompts=f.prompts[1:4]) for f in kept[2:4]]  # a person's phrasings of known facts
+    cases = [kept[:2], kept[1::2], known[3:4], asked, own]
+    cases += [[*kept[:3], asked[0]], [own[0], *kept[3:]], [*kept[:3], kept[0]]]  # some never kept, one twice
+    for washed in cases:
         left = stats.keep_facts(washed)
         assert set(left) <= set(kept) - set(washed)
         assert close(stats.C_keep([0, 1], position, washed), slow_keep(tiny, left, position))
         assert close(stats.C_keep([0, 1], position, washed, 5), slow_keep(tiny, left, position, 5))
+        G = gram(tiny, washed, position, 5, [0, 1])  # at hand: nothing else changes
+        assert close(stats.C_keep([0, 1], position, washed, 5, G), slow_keep(tiny, left, position, 5))
 
 
 @pytest.mark.parametrize("position", POSITIONS)

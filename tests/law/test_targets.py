@@ -186,7 +186,7 @@ def test_adam_is_torchs_adam_on_every_row_alone():
     def loss_of(x, row):
         return (scale[row] * (x - goal[row]) ** 2).sum(-1)
 
-    together = adam(loss_of, start, limit, settings)
+    together, moved = adam(loss_of, start, limit, settings)
     steps = []
     for row in range(n):
         x = start[row].clone().requires_grad_()
@@ -205,3 +205,4 @@ def test_adam_is_torchs_adam_on_every_row_alone():
         steps.append(taken)
         assert torch.allclose(together[row], x, atol=1e-6)
     assert steps[2] == 0 and len(set(steps)) > 2 and settings.steps in steps  # all kinds of ends are met
+    assert moved.tolist() == [row for row in range(n) if steps[row] == settings.steps]

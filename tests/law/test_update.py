@@ -103,6 +103,22 @@ def test_ascend_is_the_iterated_ascent_in_plain_coordinates(n):
     assert close(ascend(delta0, K, C, t, metric="plain"), delta, 1e-3)
 
 
+@pytest.mark.parametrize("metric", ["whitened", "plain"])
+@pytest.mark.parametrize("n", [1, FEW, D, MANY])
+def test_of_few_keys_few_rows_ascend_and_nothing_else_changes(n, metric, monkeypatch):
+    R, K, C = problem(n)
+    delta0, carried = initial(R, K, C, 1.0), []
+    expected = ascend(delta0, K, C, 0.5, metric=metric)
+    plain = update.exponential
+    monkeypatch.setattr(
+        update, "exponential", lambda x, onwards, t: carried.append(len(x)) or plain(x, onwards, t)
+    )
+    assert close(ascend(delta0, K, C, 0.5, metric=metric, rank=n), expected, 1e-11)
+    assert carried == [min(n, D)]
+    lower = initial(torch.zeros_like(R), K, C, 1.0)
+    assert not ascend(lower, K, C, 0.5, metric=metric, rank=n).any()
+
+
 @pytest.mark.parametrize("n", [FEW, MANY])
 @pytest.mark.parametrize("t", [0.1, 0.5, 4.0])
 @pytest.mark.parametrize("metric", ["whitened", "plain"])

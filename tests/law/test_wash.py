@@ -324,6 +324,30 @@ def test_initial_and_ascent_are_the_steps_one_by_one(taught, stats, settings, fa
         assert close(deltas["law"].changes[name], second[i].float(), 1e-3)
 
 
+def test_of_one_layer_the_targets_pass_gives_what_leaves_the_keep_set(taught, stats, settings, monkeypatch):
+    """K Kᵀ of the washed facts is used again where the keep set has the same one layer and the same texts."""
+    facts, given = stats.keep_facts([])[:3], []
+    plain = stats.C_keep
+
+    def watched(layers, position, washed, phrasings, G):
+        given.append(G)
+        return plain(layers, position, washed, phrasings)  # without it
+
+    for alike, other in (
+        (True, {}),
+        (False, {"layers": (1, 2)}),
+        (False, {"keep_phrasings": 2}),
+        (False, {"prefixes": 1}),
+    ):
+        some = replace(settings, **({"layers": (1,), "phrasings": 3, "keep_phrasings": 3} | other))
+        found = washed_by(taught, facts, some, stats).deltas["law"]
+        with monkeypatch.context() as m:
+            m.setattr(stats, "C_keep", watched)
+            slow = washed_by(taught, facts, some, stats).deltas["law"]
+        assert (given.pop() is not None) == alike
+        assert all(close(found.changes[k], slow.changes[k], 1e-3) for k in slow.changes)
+
+
 def test_layers_after_the_last_fact_is_gone_are_left_alone(taught, stats, settings, facts, monkeypatch):
     names = [taught.adapter.weight_name(i) for i in settings.layers]
     for still, n in ((False, 1), (True, 3)):

@@ -115,17 +115,23 @@ class Statistics:
         return self.keep_facts([])
 
     def C_keep(
-        self, layers: Sequence[int], position: str, washed: Sequence[Fact], phrasings: int = 3
+        self,
+        layers: Sequence[int],
+        position: str,
+        washed: Sequence[Fact],
+        phrasings: int = 3,
+        G: dict[int, Tensor] | None = None,
     ) -> dict[int, Tensor]:
         """Second moment (f, f) of the keep set's keys at the lookup token, for `phrasings` of each fact.
 
         It is that of all that is kept when nothing is washed, less what is not kept with these washed.
+        `G`: where it is at hand, K Kᵀ (f, f) of the washed facts' bare phrasings, as many, of each layer.
         Zero where the model knows none of the bundled facts.
         """
         everything = self._protected()
 
         def sums(facts: Sequence[Fact], which: Sequence[int]) -> dict[int, Tensor]:
-            return gram(self.lm, facts, position, phrasings, which)
+            return gram(self.lm, facts, position, phrasings, which) if facts else {}
 
         if not everything:  # a model that knows nothing of the bundled world has nothing to protect
             widths = {i: self.lm.adapter.weight(self.lm.model, i).shape[1] for i in layers}
@@ -135,12 +141,17 @@ class Statistics:
         what = f"{position} {phrasings} {_digest(repr(f) for f in everything)}"
         name = f"keep{phrasings}-{position}"
         total = self._per_layer(name, what, layers, lambda new: sums(everything, new))
-        kept = set(self.keep_facts(washed))
+        kept, gone, base = set(self.keep_facts(washed)), set(washed), set(everything)
         taken_out = [f for f in everything if f not in kept]
+        never_in = [f for f in washed if f not in base]
         n = sum(min(phrasings, len(f.prompts)) if position == "prompt" else 1 for f in kept)
         with self.lm.lock:
-            less = sums(taken_out, layers) if taken_out else {i: 0.0 for i in layers}
-        return {i: (total[i] - less[i]) / max(1, n) for i in layers}
+            if G and 2 * len(never_in) < len(gone) == len(washed):  # most of what is taken out is in G, once
+                more, back = sums([f for f in taken_out if f not in gone], layers), sums(never_in, layers)
+                less = {i: G[i] + more.get(i, 0.0) - back.get(i, 0.0) for i in layers}
+            else:
+                less = sums(taken_out, layers)
+        return {i: (total[i] - less.get(i, 0.0)) / max(1, n) for i in layers}
 
     def has(self, name: str) -> bool:
         """Are the known facts, or numbers of this name for whatever texts, in memory or on disk?"""

@@ -226,18 +226,22 @@ def find_block(
 ) -> Found:
     """δ for all groups of a block at once; with `key` their keys of that layer, too, from the same pass."""
     whole = _Problem(lm, contexts, facts, targets, layer, settings, essence, key)
-    now = whole
+    now, nll = whole, torch.zeros(whole.n, device=lm.device)
 
     def losses(delta: Tensor, which: Tensor) -> Tensor:
         nonlocal now
         if len(which) != now.n:  # fewer than before
             now = whole.only(which)
-        return now.losses(delta)[0]
+        loss, found = now.losses(delta)
+        nll[which] = found.detach()
+        return loss
 
-    delta = adam(losses, torch.zeros_like(whole.h0), settings.clamp * whole.h0.norm(dim=1), settings)
+    delta, moved = adam(losses, torch.zeros_like(whole.h0), settings.clamp * whole.h0.norm(dim=1), settings)
     K = None if key is None else mean_of(whole.above.keys, whole.group, whole.n).T
     with torch.no_grad():
-        return Found(whole.mean_h(), delta, whole.losses(delta)[1], K)
+        if len(moved):
+            losses(delta[moved], moved)
+        return Found(whole.mean_h(), delta, nll, K)
 
 
 class _Problem:
@@ -288,7 +292,7 @@ class _Problem:
     def losses(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and the target's NLL (n) each, for delta (n, d)."""
         logits = self.above.logits(self.b, self.t, delta[self.group].to(self.above.h.dtype))
-        each = -logits.log_softmax(-1).gather(1, self.token[:, None])[:, 0] * self.weight
+        each = torch.nn.functional.cross_entropy(logits, self.token, reduction="none") * self.weight
         nll = torch.zeros(self.n, device=delta.device).index_add(0, self.group[self.b], each)
         loss = nll + self.settings.decay * delta.norm(dim=1) / self.h0.norm(dim=1) ** 2
         return (loss + self.settings.kl * self.is_a.kl(delta) if self.is_a else loss), nll
@@ -299,10 +303,11 @@ class _Problem:
         return h / torch.bincount(self.group, minlength=self.n)[:, None]
 
 
-def adam(losses, delta: Tensor, limit: Tensor, settings: TargetSettings) -> Tensor:
+def adam(losses, delta: Tensor, limit: Tensor, settings: TargetSettings) -> tuple[Tensor, Tensor]:
     """Adam on every row of delta (n, d) by itself, kept in its ball; a row below the stop value rests.
 
     `losses(delta (k, d), which (k))` gives the losses (k) of the rows `which` that have not come to rest.
+    Returns delta and which rows have moved since their loss was last asked for.
     """
     delta = delta.clone()
     m, v = torch.zeros_like(delta), torch.zeros_like(delta)
@@ -313,7 +318,7 @@ def adam(losses, delta: Tensor, limit: Tensor, settings: TargetSettings) -> Tens
         loss = losses(x, which)
         active = loss.detach() >= settings.stop
         if not active.any():
-            break
+            return delta, which[active]
         (g,) = torch.autograd.grad(loss[active].sum(), x)
         which, g = which[active], g[active]
         m[which] = beta1 * m[which] + (1 - beta1) * g
@@ -322,7 +327,7 @@ def adam(losses, delta: Tensor, limit: Tensor, settings: TargetSettings) -> Tens
         new = delta[which] - settings.lr * move
         norm, bound = new.norm(dim=1, keepdim=True), limit[which, None]
         delta[which] = torch.where(norm > bound, new * bound / norm.clamp(min=1e-12), new)
-    return delta
+    return delta, which
 
 
 class _Essence:

@@ -69,12 +69,18 @@ def size(delta: Tensor, C: Tensor) -> float:
 
 
 def ascend(
-    delta0: Tensor, G: Tensor, C: Tensor, t: float, budget: float = 1.1, metric: str = "whitened"
+    delta0: Tensor,
+    G: Tensor,
+    C: Tensor,
+    t: float,
+    budget: float = 1.1,
+    metric: str = "whitened",
+    rank: int | None = None,
 ) -> Tensor:
     """Δ(t) (d, f) from Δ₀ along the gradient flow, rescaled to `budget` times the size of Δ₀.
 
     G = K Kᵀ (f, f). t is in units of 1 / largest eigenvalue of G C⁻¹ (of G, if plain); 0 only rescales (the
-    control "scaled").
+    control "scaled"). `rank`: what Δ₀'s is at most, such as the number of keys that it was found for.
     """
     L = cholesky(C) if metric == "whitened" else None
     first = size(delta0, C)
@@ -91,9 +97,24 @@ def ascend(
         return torch.linalg.solve_triangular(L, inner, upper=False)[:, 0]
 
     top = largest_eigenvalue(symmetric, G) if t else 0.0
-    delta = exponential(delta0, onwards, t / top) if top > 0 else delta0
+    delta = delta0
+    if top > 0 and rank is not None and rank < len(delta0):
+        left, rows = thin(delta0, rank)
+        delta = left @ exponential(rows, onwards, t / top)
+    elif top > 0:
+        delta = exponential(delta0, onwards, t / top)
     now = size(delta, C)
     return delta * (budget * first / now) ** 0.5 if now > 0 else delta  # 0 stays 0
+
+
+def thin(x: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """x (d, f) of this rank at most as a product (d, rank) (rank, f), the rows of the second orthonormal.
+
+    They span the rows of x: those of as many random combinations of them do, with probability 1.
+    """
+    mixed = torch.randn(len(x), rank, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+    Q = torch.linalg.qr(x.T @ mixed.to(x.device)).Q
+    return x @ Q, Q.T
 
 
 def exponential(x: Tensor, onwards: Callable[[Tensor], Tensor], t: float) -> Tensor:

@@ -97,7 +97,7 @@ def wash(
         )
     C = {}
     if team.first:
-        C = _metric(stats, facts, settings)
+        C = _metric(stats, facts, settings, sums["G"])
         yield Figure("moments", stats.measured())
     yield Phase("initial", "initial update, layer by layer")
     first = yield from _initial(blocks, groups, sums, C, settings)
@@ -112,11 +112,13 @@ def wash(
     yield Washed(deltas, converged)
 
 
-def _metric(stats: Statistics, facts: Sequence[Fact], settings: Settings) -> dict[int, Tensor]:
-    """C + keep · C_keep of each layer, regularised."""
-    C = stats.C(settings.layers)
+def _metric(stats: Statistics, facts: Sequence[Fact], settings: Settings, G: Tensor) -> dict[int, Tensor]:
+    """C + keep · C_keep of each layer, regularised. `G`: K Kᵀ (f, f) of the facts at the first layer."""
+    C, layers, phrasings = stats.C(settings.layers), settings.layers, settings.keep_phrasings
     if settings.keep:
-        kept = stats.C_keep(settings.layers, settings.position, facts, settings.keep_phrasings)
+        alike = len(layers) == 1 and phrasings == settings.phrasings and not settings.prefixes
+        at_hand = {layers[0]: G} if alike else None
+        kept = stats.C_keep(layers, settings.position, facts, phrasings, at_hand)
         C = {i: c + settings.keep * kept[i] for i, c in C.items()}
     return {i: regularised(c, settings.ridge) for i, c in C.items()}
 
@@ -195,7 +197,9 @@ def _ascent(
                 G = sums["G"]
             updates[i] = blocks.once(
                 f"law-{i}",
-                lambda i=i, G=G: ascend(first[i], G, C[i], settings.ascent, settings.budget, settings.metric),
+                lambda i=i, G=G: ascend(
+                    first[i], G, C[i], settings.ascent, settings.budget, settings.metric, groups.n
+                ),
             )
             blocks.drop(f"left-{i}")
             if i == layers[-1]:
