@@ -70,6 +70,11 @@ class Settings:
         if not self.layers or list(self.layers) != sorted(set(self.layers)) or self.layers[0] < 0:
             raise ValueError(f"layers must be given in ascending order, not {self.layers}")
 
+    @property
+    def alike(self) -> bool:
+        """Are the washed facts looked up in texts like the keep set's, at one layer?"""
+        return len(self.layers) == 1 and self.phrasings == self.keep_phrasings and not self.prefixes
+
     def lam_for(self, n: int) -> float:
         """λ for washing n facts."""
         return self.lam * n / self.per if self.per else self.lam

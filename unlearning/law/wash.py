@@ -114,11 +114,10 @@ def wash(
 
 def _metric(stats: Statistics, facts: Sequence[Fact], settings: Settings, G: Tensor) -> dict[int, Tensor]:
     """C + keep · C_keep of each layer, regularised. `G`: K Kᵀ (f, f) of the facts at the first layer."""
-    C, layers, phrasings = stats.C(settings.layers), settings.layers, settings.keep_phrasings
+    C, layers = stats.C(settings.layers), settings.layers
     if settings.keep:
-        alike = len(layers) == 1 and phrasings == settings.phrasings and not settings.prefixes
-        at_hand = {layers[0]: G} if alike else None
-        kept = stats.C_keep(layers, settings.position, facts, phrasings, at_hand)
+        at_hand = {layers[0]: G} if settings.alike else None
+        kept = stats.C_keep(layers, settings.position, facts, settings.keep_phrasings, at_hand)
         C = {i: c + settings.keep * kept[i] for i, c in C.items()}
     return {i: regularised(c, settings.ridge) for i, c in C.items()}
 

@@ -105,8 +105,12 @@ class Count:
         subjects, own_keys, asked = {f.subject for f in facts}, {f.key for f in facts}, scored(facts, known)
         self.same = sum(f.subject in subjects for f in asked)
         self.retained = min(self.sizes.retained, len(asked) - self.same)
-        self.protected = len(known) - len(scored([], known))
+        always = {f.key for f in scored([], known)}
+        self.protected = len(known) - len(always)
         self.taken_out = max(0, self.protected + len(asked) - sum(f.key not in own_keys for f in known))
+        in_base = sum(f.key in own_keys and f.key not in always for f in known)  # their K Kᵀ is at hand
+        if settings.alike and self.n < 2 * in_base:
+            self.taken_out += self.n - 2 * in_base
 
     def statistics(self) -> Work:
         """What is missing of what is measured once about a model."""
@@ -145,8 +149,8 @@ class Count:
 
     def law(self) -> Work:
         """A layer's factor and series; the facts are asked between layers, and keys taken of those left."""
-        d, f, layers = self.shape.d, self.shape.f, self.settings.layers
-        once = f**3 / 3 + TERMS * 4 * d * f**2 + TRIES * 4 * f**2
+        f, layers, rows = self.shape.f, self.settings.layers, min(self.shape.d, self.groups)
+        once = f**3 / 3 + TERMS * 4 * rows * f**2 + TRIES * 4 * f**2
         later = (len(layers) - 1) * (2 * f**2 * self.groups + once) + once
         return Work(self.keys(layers[1:]) + (len(layers) - 1) * self.read(self.n), later)
 

@@ -78,8 +78,8 @@ class _Optimizers:
         self.warm = max(1, round(s.warmup * s.steps))
         self.loss, self.learning, self.unlearning = self.accelerator.prepare(
             AnswerLoss(model),
-            torch.optim.AdamW(self.moving, s.lr, BETAS, weight_decay=s.weight_decay),
-            torch.optim.AdamW(self.moving, s.alpha * s.lr, BETAS, weight_decay=0.0),
+            torch.optim.AdamW(self.moving, s.lr, BETAS, weight_decay=s.weight_decay, fused=True),
+            torch.optim.AdamW(self.moving, s.alpha * s.lr, BETAS, weight_decay=0.0, fused=True),
         )
 
     def step(
