@@ -1,10 +1,15 @@
 """A pace for each model: what it learns from runs, and when there is one to tell by."""
 
+from dataclasses import replace
+
 import pytest
 
 from unlearning.events import Done, Figure, Phase
 from unlearning.facts.world import world
+from unlearning.law import forecast
+from unlearning.law.forecast import letters_a_token
 from unlearning.law.settings import settings_for
+from unlearning.runs import cost
 from unlearning.runs.cost import Costs
 
 FACTS = [f for f in world() if f.relation == "capital"][:5]
@@ -45,13 +50,14 @@ def test_before_it_is_measured_nothing_is_told_and_nothing_learned(tiny_llama):
 
 
 @pytest.mark.parametrize("factor", [0.2, 7.0])
-def test_a_finished_run_moves_the_next_forecast_towards_its_time(tiny_llama, factor):
+def test_a_finished_run_moves_the_next_forecast_towards_its_time(tiny_llama, factor, monkeypatch):
     costs, unknown = Costs(), FACTS[:2]
     costs.measure(tiny_llama, FACTS)
     before = told(costs, tiny_llama, unknown)
     list(run(costs, tiny_llama, factor * before, unknown))
     after = told(costs, tiny_llama, unknown)
     assert after == pytest.approx(before * factor**0.5)
+    monkeypatch.setattr(cost, "FRESH", 0.0)
     costs.measure(tiny_llama, FACTS)  # the machine may be busier now; what was learned is kept
     assert costs.timed(tiny_llama) and costs._paces[tiny_llama.name].off == pytest.approx(factor**0.5)
 
@@ -64,6 +70,27 @@ def test_a_stopped_run_teaches_nothing_and_its_engine_is_closed(tiny_llama):
     assert isinstance(next(events), Phase)
     events.close()
     assert closed and told(costs, tiny_llama) == before
+
+
+def test_the_machines_pace_is_believed_for_a_while_and_then_measured_anew(tiny_llama, monkeypatch):
+    """Whatever the facts: of other ones only the length of their tokens is looked at."""
+    costs, now, measured = Costs(), [0.0], []
+    plain = forecast.measure
+    monkeypatch.setattr(cost, "monotonic", lambda: now[0])
+    monkeypatch.setattr(forecast, "measure", lambda lm, facts: measured.append(facts) or plain(lm, facts))
+    costs.measure(tiny_llama, FACTS)
+    first = costs._paces[tiny_llama.name]
+    now[0] = cost.FRESH - 1
+    nasty = [replace(FACTS[0], subject="<" * 300)]
+    costs.measure(tiny_llama, nasty)
+    assert measured == [FACTS]
+    assert costs._paces[tiny_llama.name] == replace(first, letters=letters_a_token(tiny_llama, nasty))
+    assert costs._paces[tiny_llama.name].letters != first.letters
+    now[0] = cost.FRESH
+    costs.measure(tiny_llama, nasty)
+    assert measured == [FACTS, nasty]
+    with pytest.raises(ValueError, match="no facts"):
+        costs.measure(tiny_llama, [])
 
 
 def test_each_model_has_a_pace_of_its_own(tiny_llama, tiny_gpt2):

@@ -16,7 +16,7 @@ def shared(tmp_path_factory):
     shared = Shared(tmp_path_factory.mktemp("ui") / ".cache" / "runs", sizes=small, learn_sizes=few)
     shared.lm(shared.names[0])
     yield shared
-    shared.runner.close()
+    shared.close()
 
 
 @pytest.fixture(scope="session")

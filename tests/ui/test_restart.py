@@ -30,7 +30,7 @@ class Server:
     """app.py in a process of its own, ready to be asked. What it writes is in `log`."""
 
     def __init__(self, port: int, runs: Path, log: Path, **settings: str):
-        self.port, self.url = port, f"http://127.0.0.1:{port}/"
+        self.port, self.url, self.log = port, f"http://127.0.0.1:{port}/", log
         env = {k: v for k, v in os.environ.items() if not k.startswith(("LETHE_HOST", "GRADIO_SERVER"))}
         env |= {"LETHE_PORT": str(port), "LETHE_RUNS": str(runs), **settings}
         with open(log, "wb") as out:
@@ -52,18 +52,17 @@ class Server:
         finally:
             connection.close()
 
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+    def kill(self, how: int = signal.SIGKILL) -> int:
+        self.process.send_signal(how)
+        return self.process.wait()
 
 
 class Returning(Visitor):
     """A visitor who closes the page and comes back in another: the browser's storage is the same."""
 
     def open_again(self, url: str) -> None:
-        context = self.page.context
-        self.page.close()
-        self.page = context.new_page()
+        old, self.page = self.page, self.page.context.new_page()
+        old.close()
         self.page.set_default_timeout(WAIT)
         self.page.goto(url)
         self.ready()
@@ -145,3 +144,16 @@ def test_more_washes_than_may_wait_are_asked_to_come_back(story):
 def test_it_answers_to_the_name_that_was_said_and_to_no_other(story):
     assert story[-1].get("/", Host="lethe.example")[0] == 200
     assert story[-1].get("/", Host="elsewhere.example")[0] == 421
+
+
+def test_ended_with_the_keyboard_the_running_wash_is_stopped_and_nothing_crashes(story):
+    from gradio_client import Client
+
+    visitor, log, _, server = story
+    job = Client(server.url, auth=LOGIN, verbose=False).submit(MIXED, api_name="/wash")
+    assert until(lambda: any(told["state"] == "running" for told in job.outputs()))
+    assert server.kill(signal.SIGINT) == 0
+    states = {RunLog(run).state() for run in log.folder.parent.iterdir()}
+    assert "running" not in states and "stopped" in states
+    said = server.log.read_text()
+    assert "terminate called" not in said and "Traceback" not in said

@@ -67,8 +67,7 @@ def measure(lm: LM, facts: Sequence[Fact]) -> Pace:
         raise ValueError("no facts are given")
     settings, shape, trial = settings_for(lm), Shape.of(lm), list(islice(cycle(facts), TRIED))
     with lm.lock:
-        prompts = ask([*facts[:ASKED], *world()[:: len(world()) // ASKED]])
-        letters = sum(map(len, prompts)) / sum(map(len, lm.tokenizer(prompts)["input_ids"]))
+        letters = letters_a_token(lm, facts)
         some, asking = _asking(lm, facts)
         C = torch.eye(ORDER, dtype=torch.float64, device=lm.device)
         solving = min(_seconds(lambda: (solve(C, C) @ C).sum().item()) for _ in range(3))
@@ -78,6 +77,12 @@ def measure(lm: LM, facts: Sequence[Fact]) -> Pace:
         if counted < TOO_LONG:
             pace = replace(pace, searched=min(1.0, _searching(lm, trial, settings) / counted))
     return pace
+
+
+def letters_a_token(lm: LM, facts: Sequence[Fact]) -> float:
+    """Of what is asked in a wash of these facts."""
+    prompts = ask([*facts[:ASKED], *world()[:: len(world()) // ASKED]])
+    return sum(map(len, prompts)) / sum(map(len, lm.tokenizer(prompts)["input_ids"]))
 
 
 def _asking(lm: LM, facts: Sequence[Fact]) -> tuple[list[Fact], float]:

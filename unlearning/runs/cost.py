@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..events import Done, Event, Figure
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from ..law.settings import Settings
     from ..models.loading import LM
 
+FRESH = 60.0  # seconds for which a model's measured pace is believed: it is the machine's, whatever the facts
+
 
 class Costs:
     """Forecasts of washes with probes of these sizes.
@@ -24,14 +27,22 @@ class Costs:
     def __init__(self, sizes: "Sizes | None" = None, lent: bool = False):
         self.sizes, self.lent = sizes, lent
         self._paces: dict[str, Pace] = {}
+        self._measured: dict[str, float] = {}  # when
 
     def measure(self, lm: "LM", facts: Sequence[Fact]) -> None:
-        """Measure a model's pace; what runs have taught is kept. Raises ValueError when no fact is given."""
-        from ..law.forecast import measure
+        """Measure a model's pace, if that was not done just now; what runs have taught is kept.
 
+        Raises ValueError when no fact is given.
+        """
+        from ..law.forecast import letters_a_token, measure
+
+        was = self._paces.get(lm.name)
+        if was and facts and monotonic() - self._measured[lm.name] < FRESH:
+            self._paces[lm.name] = replace(was, letters=letters_a_token(lm, facts))
+            return
         new = measure(lm, facts)
         was = self._paces.get(lm.name, new)
-        self._paces[lm.name] = replace(new, off=was.off, runs=was.runs)
+        self._paces[lm.name], self._measured[lm.name] = replace(new, off=was.off, runs=was.runs), monotonic()
 
     def timed(self, lm: "LM") -> bool:
         """Is there a pace to tell seconds by?"""

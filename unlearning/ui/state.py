@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..models.loading import LM
 
 KEEP_MODELS = 2
+LAST = 10.0  # seconds that whoever runs a model has left when the program ends
 KEEP_READINGS = 8  # a text is read when it is previewed, corrected and washed; each at most as `limits` says
 
 Washes = Sequence[tuple[str, float]]  # a run's id and how strong it is on
@@ -120,6 +121,15 @@ class Shared:
             while len(self._models) > KEEP_MODELS:
                 self._models.popitem(last=False)
             return self._models[name]
+
+    def close(self) -> None:
+        """Before the program ends: stop the runs, and let nobody run a model any more.
+
+        A thread that is inside torch while Python ends would abort the program.
+        """
+        self.runner.close()
+        for lm in self._models.values():
+            lm.lock.acquire(timeout=LAST)
 
     def _device(self) -> str:
         """The device that models are loaded on."""
