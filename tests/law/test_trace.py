@@ -1,5 +1,6 @@
 """The trace counts what it says: against one pair at a time, and whatever the chunk."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from unlearning.facts.world import world
 from unlearning.law.settings import guess, settings_for, untraced
 from unlearning.law.statistics import Statistics
 from unlearning.law.trace import (
+    FILE,
     PLACES,
     Trace,
     _subject_first,
@@ -166,6 +168,27 @@ def test_saved_and_loaded_is_the_same(taught, stats, tmp_path):
     assert load_trace(lm) is None
     save(lm, found)
     assert load_trace(lm) == found
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: b"null",
+        lambda whole: b"\xff" * len(whole),
+        lambda whole: whole.replace(b'"why"', b'"because"'),
+        lambda whole: whole.replace(b'"position": "', b'"position": "last '),
+        lambda whole: re.sub(rb'"layers": \[[^]]*\]', b'"layers": [99]', whole),
+        lambda whole: re.sub(rb'"layers": \[[^]]*\]', b'"layers": []', whole),
+    ],
+)
+def test_a_damaged_file_is_no_trace(taught, stats, tmp_path, damage):
+    lm = replace(taught, folder=tmp_path)
+    save(lm, traced(taught, stats.known, n=5))
+    file = tmp_path / FILE
+    file.write_bytes(damage(file.read_bytes()))
+    assert load_trace(lm) is None
+    assert list(tmp_path.iterdir()) == [file]  # written in one step: no part of it is left
 
 
 def tables(patched, zeroed):

@@ -170,6 +170,20 @@ def test_old_runs_are_deleted_but_none_that_is_running_or_waiting(start, moment)
     assert [runner.state(id) for id in (fresh, running, queued)] == ["done", "running", "queued"]
 
 
+def test_what_grows_old_is_deleted_where_no_run_is_ever_submitted(start, monkeypatch):
+    monkeypatch.setattr("unlearning.runs.job.SWEEP_SECONDS", 0.01)
+    runner = start(keep_seconds=60)
+    left = runner.root / ("L" * 22)
+    left.mkdir()
+    write_json(left / "state.json", {"state": "done", "pid": 1, "mark": ""})
+    age(left, 61)
+    runner.begin()
+    patience = time.monotonic() + 60
+    while left.exists():
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+
+
 def test_a_run_is_kept_as_long_as_those_on_top_of_it(start):
     runner = start(keep_seconds=60)
     low = runner.submit({}, plain())

@@ -55,12 +55,14 @@ def test_the_slider_moves_the_point_and_asks_again(visitor):
     visitor.expect(visitor.page.locator("#answers h3")).to_have_text(words.ANSWERS_AT.format(strength="0"))
     assert visitor.column("answers", "after", 3) == before
     visitor.expect(visitor.page.locator("#headline")).to_contain_text("At strength 0: 0 of 3 known facts")
+    visitor.expect(visitor.page.locator("#stay-about")).to_contain_text("do not follow the slider")
     visitor.ask(PROMPT)
     visitor.wait_for_answers(before[0], before[0])
     visitor.page.click("#undo")
     visitor.expect(slider).to_have_value("1")
     visitor.wait_for_answers(before[0], after[0])
     assert visitor.column("answers", "after", 3) == after
+    visitor.expect(visitor.page.locator("#stay-about")).not_to_contain_text("slider")
     visitor.page.locator("#strength input[type=number]").fill("0.6")
     visitor.page.locator("#strength input[type=number]").press("Enter")
     visitor.expect(line).to_contain_text("At strength 0.5:")

@@ -16,7 +16,7 @@ from ui_help import FACTS
 
 from unlearning.runs.wash import ANSWERS
 from unlearning.ui import words
-from unlearning.ui.guard import BODY_LIMIT, Guard, local
+from unlearning.ui.guard import BODY_LIMIT, Guard, body_limit, local
 from unlearning.ui.launch import launch
 from unlearning.ui.preview import MAX_BYTES
 
@@ -215,6 +215,14 @@ def status(guard: dict, host: str, **headers) -> int:
     """What a guard answers to a POST under a host name."""
     app = Guard(PlainTextResponse("in"), ["wash"], **guard)
     return TestClient(app).post(f"{API}/call/wash", headers={"host": host} | headers).status_code
+
+
+def test_as_much_may_be_sent_as_the_longest_text_takes_and_what_the_page_itself_needs():
+    longest = 3_000_000
+    assert body_limit(100) == BODY_LIMIT
+    app = Guard(PlainTextResponse("in"), ["wash"], limit=body_limit(longest))
+    for body, answer in (('"' * 2 * longest, 200), ("x" * (body_limit(longest) + 1), 413)):
+        assert TestClient(app).post(f"{API}/call/wash", content=body).status_code == answer
 
 
 def test_names_are_asked_for_on_this_machine_alone_or_where_they_are_said():

@@ -12,6 +12,7 @@ Places: the subject's last token, the token after it, and the prompt's last toke
 """
 
 import json
+import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -28,7 +29,7 @@ from ..models.hooks import changed, outputs_of
 from ..models.loading import LM
 from ..models.text import answer_ids, pad
 from ..probes.knowledge import ask, knows
-from .contexts import subject_end, token_at
+from .contexts import POSITIONS, subject_end, token_at
 
 PLACES = ("subject's last token", "token after it", "prompt's last token")
 FILE = "trace.json"
@@ -197,15 +198,23 @@ def save(lm: LM, found: Trace, folder: Path | None = None) -> None:
     """Keep the trace, in the model's own folder or another."""
     path = (folder or lm.folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+    part = path.with_suffix(f".{os.getpid()}.tmp")  # in one step: other processes may be reading
+    try:
+        part.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_trace(lm: LM) -> Trace | None:
-    """The trace in the model's folder, or in the cache, if there is one."""
+    """The trace in the model's folder, or in the cache, if there is one; a damaged file is none."""
+    n = lm.adapter.n_layers(lm.model)
     for path in (lm.folder / FILE, kept_folder(lm) / FILE):
-        with suppress(OSError):
+        with suppress(OSError, ValueError, TypeError, AttributeError):
             values = json.loads(path.read_text(encoding="utf-8"))
-            return Trace(**{k: _tuples(v) for k, v in values.items()})
+            found = Trace(**{k: _tuples(v) for k, v in values.items()})
+            if found.position in POSITIONS and found.layers and set(found.layers) <= set(range(n)):
+                return found
     return None
 
 
@@ -217,8 +226,9 @@ def find_place(lm: LM, facts: Sequence[Fact], known: Sequence[Fact]) -> Iterator
     yield Phase("trace", "finding out where the model recalls facts")
     with lm.lock:
         mine = [f for f, k in zip(facts, knows(lm, ask(facts), facts), strict=True) if k]
+    others = set(mine)
     try:
-        for event in trace(lm, [*mine, *(f for f in known if f not in mine)]):
+        for event in trace(lm, [*mine, *(f for f in known if f not in others)]):
             if isinstance(event, Trace):
                 with suppress(OSError):  # a read-only disk: it is traced again the next time
                     save(lm, event, kept_folder(lm))

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-ENOUGH = 1e-16  # of the series' sum: a smaller term is lost in rounding
+ENOUGH = 1e-12  # of the series' sum: a smaller term is far below what a float32 weight can hold
 SURE = 1e-10  # residual of the largest eigenvalue, relative to it; its own error is of the residual's square
 
 

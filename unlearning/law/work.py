@@ -17,7 +17,7 @@ from .statistics import scored
 
 SOME = 64  # facts whose length stands for all
 SINGLE, DOUBLE = 4, 8  # bytes of a number
-TERMS, TRIES = 12, 30  # about so many, of the ascent's series, and for its largest eigenvalue
+TERMS, TRIES = 9, 30  # about so many, of the ascent's series, and for its largest eigenvalue
 
 
 @dataclass(frozen=True)

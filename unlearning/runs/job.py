@@ -57,7 +57,7 @@ class Runner:
     """
 
     def __init__(self, root: Path, max_waiting: int = 50, keep_seconds: float = 24 * 3600):
-        """Make `root`, delete old runs in it. Raises `OSError`. The worker starts with the first run."""
+        """Make `root`, delete old runs in it. The worker starts with `begin`, or a run. Raises `OSError`."""
         self.root = Path(root)
         self.max_waiting = max_waiting
         self.keep_seconds = keep_seconds
@@ -100,11 +100,16 @@ class Runner:
                 shutil.rmtree(log.folder, ignore_errors=True)
                 raise
             self._waiting.append(Job(id, make, log))
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._work, name="lethe-runs", daemon=True)
-                self._worker.start()
+            self.begin()
             self._changed.notify_all()
         return id
+
+    def begin(self) -> None:
+        """Start the worker, which deletes old runs as time passes, even where none is ever submitted."""
+        with self._changed:
+            if self._worker is None and not self._closed:
+                self._worker = threading.Thread(target=self._work, name="lethe-runs", daemon=True)
+                self._worker.start()
 
     def stop(self, id: str) -> bool:
         """Ask a run to end. True if it was waiting or running here, False if it had ended.

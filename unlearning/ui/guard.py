@@ -12,9 +12,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import words
-from .preview import MAX_BYTES
 
-BODY_LIMIT = 4 * MAX_BYTES  # bytes: the longest text as JSON, where a letter of two bytes can take six
+BODY_LIMIT = 4_000_000  # bytes that a request may bring, where no longer texts are taken
 API = "/gradio_api"
 SAFE = ("GET", "HEAD")
 DOORS = ("/login", *(f"{API}/{door}" for door in ("queue/join", "run/predict", "upload", "cancel", "reset")))
@@ -23,6 +22,11 @@ SHUT = tuple(
 )  # these fetch or write
 
 logger = logging.getLogger(__name__)
+
+
+def body_limit(longest: int) -> int:
+    """Bytes of a body that may bring a text of so many: as JSON a letter of two bytes can take six."""
+    return max(BODY_LIMIT, 4 * longest)
 
 
 class Guard:

@@ -22,6 +22,7 @@ class HappenedSection:
     answers: gr.HTML
     only: gr.Checkbox
     asked: gr.State  # what `answers` shows some of: (caption, rows)
+    stay_about: gr.Markdown  # of which strength `plot` and `stay` are
     plot: gr.Plot
     stay: gr.HTML
     delta: gr.DownloadButton
@@ -37,6 +38,7 @@ class HappenedSection:
             self.answers,
             self.only,
             self.asked,
+            self.stay_about,
             self.plot,
             self.stay,
             self.delta,
@@ -60,6 +62,7 @@ class HappenedSection:
             self.answers: answers(words.ANSWERS, rows, False),
             self.only: False,
             self.asked: (words.ANSWERS, rows),
+            self.stay_about: words.STAY_INFO,
             self.plot: before_and_after(words.STAY_PLOT, stayed(before, after)),
             self.stay: table(words.STAY, words.STAY_HEAD, stay_table(before, after, scope)),
             self.delta: off,
@@ -100,11 +103,13 @@ class HappenedSection:
         """
         if strength is None:
             said, caption = headline(figures["before"], figures["after"], rows), words.ANSWERS
+            about = words.STAY_INFO
         else:
             at = f"{strength:g}"
             said = together(words.HEADLINE_AT.format(strength=at, gone=gone(rows)))
-            caption = words.ANSWERS_AT.format(strength=at)
-        return {self.headline: said, self.asked: (caption, rows)} | self._offer(delta, csv)
+            caption, about = words.ANSWERS_AT.format(strength=at), f"{words.STAY_INFO} {words.STAY_AS_MADE}"
+        told = {self.headline: said, self.asked: (caption, rows), self.stay_about: about}
+        return told | self._offer(delta, csv)
 
     def drawn(self) -> list:
         """The inputs of `draw`."""
@@ -126,7 +131,7 @@ def section() -> HappenedSection:
                 told = gr.HTML("", elem_id="answers", js_on_load=None)
                 only = gr.Checkbox(False, label=words.ONLY, elem_id="only")
             with gr.Column(scale=2, min_width=480):
-                gr.Markdown(words.STAY_INFO)
+                about = gr.Markdown(words.STAY_INFO, elem_id="stay-about")
                 plot = gr.Plot(show_label=False, elem_id="stay-plot")
                 with gr.Accordion(words.STAY_ALL, open=False, elem_id="stay-all"):
                     stay = gr.HTML("", elem_id="stay", js_on_load=None)
@@ -137,7 +142,8 @@ def section() -> HappenedSection:
             pack = gr.Button(words.PACK, size="md", elem_id="pack")
             washed = gr.DownloadButton(words.WASHED, size="md", visible=False, elem_id="washed")
     state = gr.State(("", []))
-    return HappenedSection(part, headline, told, only, state, plot, stay, delta, csv, figures, pack, washed)
+    files = delta, csv, figures, pack, washed
+    return HappenedSection(part, headline, told, only, state, about, plot, stay, *files)
 
 
 def headline(before: dict, after: dict, rows: list[dict]) -> str:

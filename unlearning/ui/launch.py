@@ -12,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from . import api
 from .assets import Assets, answer
-from .guard import Guard, local, no_such_event, wrong_arguments
+from .guard import Guard, body_limit, local, no_such_event, wrong_arguments
 from .learn.style import CSS as LEARN_CSS
 from .page import threads
 from .sessions import Sessions
@@ -52,6 +52,7 @@ def launch(
 
     `names`: host names that a proxy serves the page under.
     """
+    limit = body_limit(shared.limits[1])
     here = local(host or os.environ.get("GRADIO_SERVER_NAME") or "localhost")
 
     @asynccontextmanager
@@ -59,7 +60,7 @@ def launch(
         app.state_holder = Sessions()
         app.state_holder.set_blocks(demo)
         # around everything, gradio's own layer included, which lets any page in when served by name
-        app.middleware_stack = Guard(Assets(app.middleware_stack), api.NAMES, names, here)
+        app.middleware_stack = Guard(Assets(app.middleware_stack), api.NAMES, names, here, limit)
         yield
 
     return demo.launch(

@@ -1,7 +1,8 @@
 """The strength of a finished wash: a slider on the measured trade-off, with undo at its end.
 
-Whatever the page shows of a wash follows the slider: the point on the curve at once, and then, asked
-again with so much of the wash on, the facts, the files to take away, the free question and the lens.
+What can be asked again in a moment follows the slider: the point on the curve at once, and then, with so
+much of the wash on, the facts, the files to take away, the free question and the lens. What stayed is not
+measured again, and says so.
 """
 
 from collections.abc import Sequence

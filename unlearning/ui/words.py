@@ -176,6 +176,7 @@ STAY_INFO = (
     "Shares of right answers, with the 95 % interval. The facts to wash should fall, to the left, in the "
     "same words and in others; all the rest should stay where it was."
 )
+STAY_AS_MADE = "**These figures do not follow the slider: they are of the wash as it was made.**"
 RATE = "{mean} ({low}–{high})"
 NONE = "–"
 MEASURES = {
