@@ -11,7 +11,11 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from pathlib import Path  # noqa: E402
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+
+hypothesis.settings.register_profile("lethe", deadline=None)  # how busy the machine is must not decide
+hypothesis.settings.load_profile("lethe")
 
 
 def pytest_collection_modifyitems(items):

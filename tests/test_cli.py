@@ -568,6 +568,19 @@ def test_probe_measures_the_given_facts_as_json(told, model, washed, tmp_path):
     assert math.isfinite(figures["perplexity"])
 
 
+def test_rows_that_cannot_be_used_are_told_and_the_rest_goes_on(told, refused, model, tmp_path):
+    """A row that cannot be read, and one that is longer than the model can look at."""
+    file, long = tmp_path / "facts.txt", f"{'far ' * 300}away | capital | Paris\n"
+    file.write_text(lines_of(WASHED[:2]) + "France | capital\n" + long)
+    code, out, err = told("probe", "--model", model, "--facts", file)
+    assert code == OK and json.loads(out)["facts"]["n"] == 2
+    assert "facts.txt: row 3: " in err and "facts.txt: row 4: too long for this model: " in err
+    file.write_text(long)
+    for command in (("probe",), ("wash", "--out", tmp_path / "out")):
+        assert "holds no fact that could be used" in refused(*command, "--model", model, "--facts", file)
+    assert not (tmp_path / "out").exists()
+
+
 def test_probe_with_a_delta_measures_before_and_after_it(told, refused, model, washed, delta, tiny_llama):
     asked = ("--facts", washed / "facts.txt")
     plain = json.loads(told("probe", "--model", model, *asked)[1])

@@ -151,20 +151,6 @@ def writing(path: Path) -> Iterator[None]:
         raise Wrong(f"{path} cannot be written: {e.strerror or e}") from e
 
 
-def read_facts(path: Path, lm=None, columns: str | None = None):
-    """The facts in a file of any size, or in a data set; `lm()` is a model that may split sentences."""
-    from .facts.hub import NoSet, columns_of
-    from .facts.read import UnreadableFile
-    from .facts.sources import read_source
-    from .probes.completion import read_with
-
-    try:
-        reader = partial(read_source, path, columns=columns_of(columns))
-        return read_with(lm, reader) if lm else reader()
-    except (UnreadableFile, NoSet) as e:
-        raise Wrong(e) from e
-
-
 def models(args) -> int:
     """Name and folder of each bundled model; or a choice of models of the hub, and what they want."""
     from .models.loading import BUNDLED, bundled
@@ -182,6 +168,7 @@ def models(args) -> int:
 
 def facts(args) -> int:
     """How each row of a file is read."""
+    from .cli_facts import read_facts
     from .facts.read import describe
 
     reading = read_facts(args.file, args.model and partial(load_model, args), args.columns)
@@ -206,6 +193,7 @@ def wash(args) -> int:
 
     A run that was cut off goes on where it was. Under `accelerate launch` the processes share the facts.
     """
+    from .cli_facts import given
     from .law.experiment import BROUGHT, RATES
     from .law.settings import settings_for
     from .law.team import team
@@ -216,17 +204,12 @@ def wash(args) -> int:
 
     us, device = team()
     model = cache(partial(load_model, args, device))
-    reading = read_facts(args.facts, model, args.columns)
-    for problem in reading.problems if us.first else ():
-        print(f"lethe: {args.facts.name}: {problem}", file=sys.stderr)
-    if not reading.facts:
-        raise Wrong(f"{args.facts.name} holds no fact that could be read")
+    facts = given(args.facts, model, args.columns, us.first)
     lm = model()
     overrides = {"method": args.method, "strength": args.strength, "seed": args.seed}
     for name in ("target", "layers", "position"):
         if getattr(args, name) is not None:
             overrides[name] = getattr(args, name)
-    facts = [r.fact for r in reading.facts]
     for event in placed(lm, facts, args.layers):
         show(event)
     try:
@@ -323,6 +306,7 @@ def pretrain(args) -> int:
     """Tables -> corpus -> tokenizer -> weights."""
     import torch
 
+    from .cli_facts import read_facts
     from .models.loading import load
     from .pretrain import card
     from .pretrain.train import Recipe, train

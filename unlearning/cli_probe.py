@@ -5,7 +5,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from .cli import OK, Wrong, load_model, read_facts, show
+from .cli import OK, Wrong, load_model, show
+from .cli_facts import given
 from .events import Phase
 
 
@@ -34,11 +35,7 @@ def probe(args) -> int:
     lm = load_model(args)
     delta = _delta(args, lm)
     stats = statistics(lm)
-    asked = (
-        [r.fact for r in read_facts(args.facts, lambda: lm, args.columns).facts]
-        if args.facts
-        else stats.known
-    )
+    asked = given(args.facts, lambda: lm, args.columns) if args.facts else stats.known
     sets = replace(probe_sets(asked, stats, Sizes(), 0), retained=[], same_subject=[])
 
     def figures(lm) -> dict:

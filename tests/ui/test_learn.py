@@ -135,7 +135,15 @@ def test_it_is_said_how_many_are_drawn_to_train_on():
         (View(state="queued", place=0), words.STARTING),
         (View(state="running", phase="measuring the base model"), "Measuring the base model"),
         (View(state="stopped"), words.STOPPED),
-        (View(state="lost"), words.LOST),
+        (View(state="lost"), words.LOST_WAITING),
+        (
+            View(state="lost", phase="weighing", seconds=2.04),
+            words.LOST.format(seconds="2.0", phase="weighing", share=""),
+        ),
+        (
+            View(state="lost", phase="weighing", done=3, total=1200),
+            words.LOST.format(seconds="0.0", phase="weighing", share=" (3 of 1,200)"),
+        ),
         (View(state="failed", failed="Lower α."), "The run was ended. Lower α."),
         (View(state="done", seconds=3.21), "Done in 3.2 s."),
     ],

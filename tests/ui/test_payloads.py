@@ -40,15 +40,19 @@ def test_a_payload_that_does_run_is_noticed(browser):
 
 
 def test_no_payload_runs_from_what_is_washed(visitor, tmp_path):
-    """As subject, relation, object and sentence; as a file's name and its content."""
+    """As subject, relation, object and sentence; as what is said instead; as a file's name and content."""
     page = visitor.page
     plain = [x.replace("|", "¦").replace("\n", " ") for x in PAYLOADS]
     lines = [f"{x} | capital | y\nx{i} | {x} | y\nz{i} | capital | {x}" for i, x in enumerate(plain)]
     sentences = [f"The capital of {x} is {x}." for x in plain]
     page.fill("#facts textarea", "\n".join([FACTS.strip(), *lines, *sentences]))
+    page.click("#advanced button")
+    page.fill("#target input", "<img src=x onerror=window.hit=1>")
+    page.keyboard.press("Enter")
     page.click("#wash")
     visitor.wait_for_status(r"^Done in [\d.]+ s\.")
     assert page.locator("#preview td[data-head='knows it?']").count() >= 3 * len(plain)
+    assert "<img" in page.inner_text("#status")  # the model can hardly be made to say it: a warning
     assert not hit(visitor)
     (tmp_path / "evil").mkdir()
     file = tmp_path / "evil" / "'\"><img src=x onerror=window.hit=1>.csv"

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from payloads import PAYLOADS
 
+from unlearning.facts.length import bytes_of
 from unlearning.facts.world import world
 from unlearning.models.loading import bundled
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
 from unlearning.ui import happened, inside, plots, tradeoff, wash, within, words
 from unlearning.ui.follow import View, fold
-from unlearning.ui.preview import MARGIN, bytes_of, positions, read
+from unlearning.ui.preview import MARGIN, positions, read
 from unlearning.ui.tables import SHOWN, table
 from unlearning.ui.text import safe
 
@@ -46,7 +47,7 @@ def test_the_headline_counts_and_compares():
     before = column(1.0, rate(0.5, 0.45, 0.55, 480))
     said = happened.headline(before, column(0.99, rate(0.497, n=480)), rows)
     assert plain(said) == (
-        "24 of 25 known facts are gone. 99 % of everything else stayed. "
+        "24 of 25 known facts are gone. 99 % of everything else stayed (n = 100). "
         "Reasoning: no change shown (−0.3 points, n = 480)."
     )
     fell, rose = (happened.headline(before, column(0.99, rate(x)), rows) for x in (0.4, 0.6))
@@ -104,7 +105,15 @@ def test_a_long_table_says_how_much_it_leaves_out():
         (View(state="queued", place=0), words.STARTING),
         (View(state="running", phase="measuring before"), "Measuring before"),
         (View(state="stopped"), words.STOPPED),
-        (View(state="lost"), words.LOST),
+        (View(state="lost"), words.LOST_WAITING),
+        (
+            View(state="lost", phase="weighing", seconds=2.04),
+            words.LOST.format(seconds="2.0", phase="weighing", share=""),
+        ),
+        (
+            View(state="lost", phase="weighing", done=3, total=1200),
+            words.LOST.format(seconds="0.0", phase="weighing", share=" (3 of 1,200)"),
+        ),
         (View(state="failed", failed="No memory."), "Nothing was washed. No memory."),
     ],
 )

@@ -105,7 +105,9 @@ def test_a_killed_run_is_lost_and_the_page_says_so_and_washes_again(story):
     form = dict(zip(("username", "password"), LOGIN, strict=True))
     assert visitor.page.context.request.post(f"{server.url}login", form=form).ok
     visitor.open_again(server.url)
-    assert visitor.wait_for_status("^The program ended") == words.LOST
+    said = visitor.wait_for_status("^The program ended")
+    phase = next(e["text"] for e in reversed(log.read()) if e["type"] == "Phase")
+    assert f"s, at: {phase}" in said and said.endswith(words.LOST.split("{share}")[1])
     assert visitor.page.input_value("#facts textarea").strip() == MIXED.strip()
     visitor.expect(visitor.page.locator("#happened")).to_be_hidden()
     visitor.wash(FACTS)

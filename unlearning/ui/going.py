@@ -30,8 +30,11 @@ class Going:
                 return words.STOPPED
             case "failed":
                 return words.FAILED.format(text=view.failed)
+            case "lost" if not view.phase:
+                return words.LOST_WAITING
             case "lost":
-                return words.LOST
+                share = f" ({view.done:,} of {view.total:,})" if view.total else ""
+                return words.LOST.format(seconds=f"{view.seconds:.1f}", phase=view.phase, share=share)
         return view.phase[:1].upper() + view.phase[1:] or words.STARTING
 
     def status(self, view: View) -> str:

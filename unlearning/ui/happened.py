@@ -151,7 +151,8 @@ def headline(before: dict, after: dict, rows: list[dict]) -> str:
     said = [gone(rows)]
     kept = before["retained"]["accuracy"], after["retained"]["accuracy"]
     if kept[0]:
-        said.append(words.STAYED.format(share=percent(min(1.0, kept[1] / kept[0]))))
+        share, n = percent(min(1.0, kept[1] / kept[0])), after["retained"]["n"]
+        said.append(words.STAYED.format(share=share, n=n))
     if before["reasoning"]["n"]:
         said.append(reasoning(before["reasoning"], after["reasoning"]))
     return together(" ".join(said))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from ..facts.fact import Fact
+from ..facts.length import bytes_of
 from ..facts.read import Problem, ReadFact, read_text
 from ..models.adapters import positions_in
 from ..models.loading import LM, folder_of
@@ -97,14 +98,6 @@ def read(
         else:
             facts.append(r)
     return Preview(tuple(facts), tuple(sorted(problems, key=lambda p: p.row)))
-
-
-def bytes_of(fact: Fact) -> int:
-    """Bytes of the longest question and the longest answer together."""
-    asked = max(len(t.encode()) for t in fact.prompts + fact.paraphrases) + len(fact.subject.encode())
-    own = asked + max(len(o.encode()) for o in fact.objects)
-    besides = fact.neighbours + fact.portability
-    return max(own, *(len(q.prompt.encode()) + max(len(o.encode()) for o in q.objects) for q in besides), 0)
 
 
 def asked(preview: Preview, lm: LM, before: Mapping[Fact, bool] | None = None) -> Preview:

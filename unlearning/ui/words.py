@@ -122,7 +122,11 @@ NOT_READ = "Nothing was washed: no fact could be read."
 DONE = "Done in {seconds} s."
 STOPPED = "Stopped before the end. The model is as it was; nothing was kept."
 STOPPING = "Stopping at the next step."
-LOST = "The program ended in the middle of this wash. The model is as it was; press Wash to do it again."
+LOST = (
+    "The program ended in the middle of this wash, after {seconds} s, at: {phase}{share}. What it had found "
+    "is lost, the model is as it was; press Wash to do it again."
+)
+LOST_WAITING = "The program ended before this wash had begun; press Wash to do it again."
 FAILED = "Nothing was washed. {text}"
 TOO_OLD = "The last wash of this browser is no longer here; it was too old."
 
@@ -140,7 +144,7 @@ TOO_LARGE = "That is more than may be sent at once."
 # 3 What happened
 HAPPENED = "3  What happened"
 ALL_GONE = "{gone} of {known} known facts {are} gone."
-STAYED = "{share} of everything else stayed."
+STAYED = "{share} of everything else stayed (n = {n:,})."
 REASONING_SAME = "Reasoning: no change shown ({points}, n = {n})."
 REASONING_MOVED = "Reasoning {moved} ({points}, n = {n})."
 FELL, ROSE = "fell", "rose"

@@ -97,7 +97,11 @@ WAITING = "Waiting: {runs} before yours."
 DONE = "Done in {seconds} s."
 STOPPED = "Stopped before the end. What was measured until then stands below; the model is as it was."
 STOPPING = "Stopping at the next step."
-LOST = "The program ended in the middle of this run. The model is as it was; press Run to do it again."
+LOST = (
+    "The program ended in the middle of this run, after {seconds} s, at: {phase}{share}. What it had found "
+    "is lost, the model is as it was; press Run to do it again."
+)
+LOST_WAITING = "The program ended before this run had begun; press Run to do it again."
 FAILED = "The run was ended. {text}"
 TOO_OLD = "The last run of this browser is no longer here; it was too old."
 WARNING = "Mind: {text}"

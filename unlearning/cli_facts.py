@@ -1,0 +1,47 @@
+"""The facts that a command is given: how they are read, and what of them a model cannot look at."""
+
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from .cli import Wrong
+from .facts.fact import Fact
+from .facts.read import Problem
+
+
+def read_facts(path: Path, lm=None, columns: str | None = None):
+    """The facts in a file of any size, or in a data set; `lm()` is a model that may split sentences."""
+    from .facts.hub import NoSet, columns_of
+    from .facts.read import UnreadableFile
+    from .facts.sources import read_source
+    from .probes.completion import read_with
+
+    try:
+        reader = partial(read_source, path, columns=columns_of(columns))
+        return read_with(lm, reader) if lm else reader()
+    except (UnreadableFile, NoSet) as e:
+        raise Wrong(e) from e
+
+
+def given(path: Path, lm: Callable, columns: str | None, aloud: bool = True) -> list[Fact]:
+    """The facts that the model `lm()` can look at; the other rows are told, `aloud`, with what is wrong.
+
+    Raises `Wrong` where no fact is left.
+    """
+    from .facts.length import fitting
+    from .models.adapters import max_positions
+
+    def tell(problems: Iterable[Problem]) -> None:
+        for problem in problems if aloud else ():
+            print(f"lethe: {path.name}: {problem}", file=sys.stderr)
+
+    reading = read_facts(path, lm, columns)
+    tell(reading.problems)
+    if not reading.facts:
+        raise Wrong(f"{path.name} holds no fact that could be read")
+    kept, long = fitting(reading.facts, lm().tokenizer, max_positions(lm().model.config))
+    tell(long)
+    if not kept:
+        raise Wrong(f"{path.name} holds no fact that could be used")
+    return [r.fact for r in kept]
