@@ -56,7 +56,8 @@ class Visitor:
         self.page.wait_for_function("document.querySelector('#row-said textarea').value !== ''")
 
     def correct(self, **fields: str) -> None:
-        """Write into the fields of the chosen row, and press the button."""
+        """Write into the fields of the chosen row, once they are all drawn, and press the button."""
+        self.page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
         for name, value in fields.items():
             self.page.fill(f"#row-{name} textarea", value)
         self.page.click("#row-correct")
