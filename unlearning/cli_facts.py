@@ -29,7 +29,7 @@ def given(path: Path, lm: Callable, columns: str | None, aloud: bool = True) -> 
 
     Raises `Wrong` where no fact is left.
     """
-    from .facts.length import fitting
+    from .facts.length import fitting, too_long
     from .models.adapters import max_positions
 
     def tell(problems: Iterable[Problem]) -> None:
@@ -40,7 +40,8 @@ def given(path: Path, lm: Callable, columns: str | None, aloud: bool = True) -> 
     tell(reading.problems)
     if not reading.facts:
         raise Wrong(f"{path.name} holds no fact that could be read")
-    kept, long = fitting(reading.facts, lm().tokenizer, max_positions(lm().model.config))
+    fault = too_long(lm().tokenizer, max_positions(lm().model.config))
+    kept, long = fitting(reading.facts, fault)
     tell(long)
     if not kept:
         raise Wrong(f"{path.name} holds no fact that could be used")

@@ -95,7 +95,7 @@ NAMES = sorted(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6), max_size=4))
 def test_fields_of_any_format_in_any_mixture_and_of_any_type_are_read_or_named(records):
     import json
@@ -107,7 +107,7 @@ def test_fields_of_any_format_in_any_mixture_and_of_any_type_are_read_or_named(r
     assert told == list(range(1, len(records) + 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(sorted(SEEDS)), min_size=1, max_size=5))
 def test_records_of_several_formats_in_one_file_are_read_each_as_its_own(names):
     import json

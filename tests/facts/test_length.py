@@ -1,7 +1,7 @@
 """Which facts are longer than a model can look at, by hand."""
 
 from unlearning.facts.fact import Fact, Question
-from unlearning.facts.length import FREE, bytes_of, fitting, tokens_of
+from unlearning.facts.length import FREE, bytes_of, fitting, tokens_of, too_long
 from unlearning.facts.read import ReadFact
 
 
@@ -33,7 +33,7 @@ def test_what_fits_is_kept_and_what_does_not_is_told_by_row():
     rows = [
         ReadFact(n, "raw", fact(p), "given") for n, p in ((1, prompt), (2, prompt + " word"), (3, "{} is"))
     ]
-    kept, problems = fitting(rows, tokenizer, 64)
+    kept, problems = fitting(rows, too_long(tokenizer, 64))
     assert [r.row for r in kept] == [1, 3]
     (problem,) = problems
     assert (problem.row, problem.raw) == (2, "raw")

@@ -422,7 +422,7 @@ def rows_of(text, name):
         return None  # one problem for the whole, on the line of the error
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(HEADS), ANYTHING)
 def test_no_row_is_lost(head, tail):
     text = head + tail
@@ -450,7 +450,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(JSON, max_size=6), st.booleans())
 def test_json_of_any_shape_gives_a_fact_or_a_problem_for_each_element(values, as_lines):
     values = [{"subject": "a"}, *values]
@@ -461,7 +461,7 @@ def test_json_of_any_shape_gives_a_fact_or_a_problem_for_each_element(values, as
     assert sorted(set(told)) == list(range(1, len(values) + 1))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.binary() | st.tuples(st.sampled_from(HEADS), st.binary()).map(lambda t: t[0].encode() + t[1]))
 def test_random_bytes_raise_nothing_but_unreadable_file(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "random.bin"

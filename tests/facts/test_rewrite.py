@@ -91,7 +91,7 @@ def readable(subject, relation, answer):
 ALL = ["lines", "csv", "semicolon", "tsv", "json", "jsonl"]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(texts(ALL), FIELD, FIELD | PROMPT, FIELD)
 def test_a_corrected_row_reads_as_given_and_nothing_else_changes(made, subject, relation, answer):
     kind, before, old, after, number = made
@@ -114,7 +114,7 @@ def test_a_corrected_row_reads_as_given_and_nothing_else_changes(made, subject, 
     assert asks <= ("{}" in fact.prompts[0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(texts(ALL))
 def test_a_removed_row_takes_nothing_else_with_it(made):
     _, before, old, after, number = made
@@ -151,7 +151,7 @@ def test_a_removed_row_goes_with_its_end_or_its_comma(text, row, left):
     assert remove(text, row) == left
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(texts(ALL))
 def test_what_a_row_is_read_as_can_be_written_back(made):
     _, before, old, after, number = made

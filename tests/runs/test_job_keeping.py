@@ -13,10 +13,11 @@ import weakref
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from run_engines import PLAIN, Big, Gate, bare, end, plain
 
+from tests.ui.ui_help import until
 from unlearning.events import Done, Figure, Phase, Progress, Warn, to_json
 from unlearning.runs import log as log_module
 from unlearning.runs.files import write_json
@@ -80,7 +81,6 @@ def test_the_last_progress_is_logged_when_a_run_ends_early(start, ending):
     assert runner.state(id) == ending
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @example([(7, "step"), (1, "full")] * 20)
 @given(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["step", "step", "step", "full", "other"]))))
 def test_thinning_drops_only_progress_that_more_progress_follows(steps):
@@ -178,10 +178,7 @@ def test_what_grows_old_is_deleted_where_no_run_is_ever_submitted(start, monkeyp
     write_json(left / "state.json", {"state": "done", "pid": 1, "mark": ""})
     age(left, 61)
     runner.begin()
-    patience = time.monotonic() + 60
-    while left.exists():
-        assert time.monotonic() < patience
-        time.sleep(0.01)
+    assert until(lambda: not left.exists())
 
 
 def test_a_run_is_kept_as_long_as_those_on_top_of_it(start):

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import unlearning
@@ -43,7 +43,6 @@ def test_formulas_become_text(tmp_path, text):
     assert table(tmp_path / "answers.csv") == [["'" + text], ["'" + text]]
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), min_size=1))
 def test_no_cell_begins_a_formula_and_all_text_is_kept(cells):
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """How long a fact is, and which facts are too long for a model."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .fact import Fact, fill
 from .read import Problem, ReadFact
@@ -26,15 +26,26 @@ def tokens_of(fact: Fact, tokenizer) -> int:
 
 
 def fitting(
-    facts: Iterable[ReadFact], tokenizer, positions: int
+    facts: Iterable[ReadFact], fault: Callable[[Fact], str]
 ) -> tuple[tuple[ReadFact, ...], tuple[Problem, ...]]:
-    """The facts that a model with so many positions can look at, and the others as problems."""
-    limit = positions - positions // FREE
+    """The facts of which `fault` has nothing to say, and the others as problems."""
     kept, problems = [], []
     for r in facts:
-        length = bytes_of(r.fact)  # no byte is more than a token
-        if length > limit and (length := tokens_of(r.fact, tokenizer)) > limit:
-            problems.append(Problem(r.row, "", TOO_LONG.format(length=length, limit=limit), r.raw))
+        if said := fault(r.fact):
+            problems.append(Problem(r.row, "", said, r.raw))
         else:
             kept.append(r)
     return tuple(kept), tuple(problems)
+
+
+def too_long(tokenizer, positions: int) -> Callable[[Fact], str]:
+    """What is wrong with a fact for a model that can look at so many tokens; "" where it fits."""
+    limit = positions - positions // FREE
+
+    def fault(fact: Fact) -> str:
+        length = bytes_of(fact)  # no byte is more than a token
+        if length <= limit or (length := tokens_of(fact, tokenizer)) <= limit:
+            return ""
+        return TOO_LONG.format(length=length, limit=limit)
+
+    return fault

@@ -12,7 +12,6 @@ Places: the subject's last token, the token after it, and the prompt's last toke
 """
 
 import json
-import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -29,6 +28,7 @@ from ..models.hooks import changed, outputs_of
 from ..models.loading import LM
 from ..models.text import answer_ids, pad
 from ..probes.knowledge import ask, knows
+from ..runs.files import write_whole
 from .contexts import POSITIONS, subject_end, token_at
 
 PLACES = ("subject's last token", "token after it", "prompt's last token")
@@ -198,12 +198,7 @@ def save(lm: LM, found: Trace, folder: Path | None = None) -> None:
     """Keep the trace, in the model's own folder or another."""
     path = (folder or lm.folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.tmp")  # in one step: other processes may be reading
-    try:
-        part.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, (json.dumps(asdict(found), indent=1) + "\n").encode())  # other processes may be reading
 
 
 def load_trace(lm: LM) -> Trace | None:

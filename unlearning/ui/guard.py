@@ -12,8 +12,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import words
+from .preview import MAX_BYTES
 
-BODY_LIMIT = 4_000_000  # bytes that a request may bring, where no longer texts are taken
+BODY_LIMIT = 4 * MAX_BYTES  # bytes that a request may bring, where no longer texts are taken
 API = "/gradio_api"
 SAFE = ("GET", "HEAD")
 DOORS = ("/login", *(f"{API}/{door}" for door in ("queue/join", "run/predict", "upload", "cancel", "reset")))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from ..facts.fact import Fact
-from ..facts.length import bytes_of
+from ..facts.length import bytes_of, fitting
 from ..facts.read import Problem, ReadFact, read_text
 from ..models.adapters import positions_in
 from ..models.loading import LM, folder_of
@@ -90,14 +90,13 @@ def read(
     reader = partial(read_text, text, max_rows=max_rows, max_bytes=max_bytes)
     reading = read_with(lm, reader) if lm else reader()
     limit = positions(name) - MARGIN
-    facts, problems = [], list(reading.problems)
-    for r in reading.facts:
-        length = bytes_of(r.fact)
-        if length > limit:
-            problems.append(Problem(r.row, "", words.TOO_LONG.format(length=length, limit=limit), r.raw))
-        else:
-            facts.append(r)
-    return Preview(tuple(facts), tuple(sorted(problems, key=lambda p: p.row)))
+
+    def fault(fact: Fact) -> str:
+        length = bytes_of(fact)
+        return words.TOO_LONG.format(length=length, limit=limit) if length > limit else ""
+
+    facts, long = fitting(reading.facts, fault)
+    return Preview(facts, tuple(sorted((*reading.problems, *long), key=lambda p: p.row)))
 
 
 def asked(preview: Preview, lm: LM, before: Mapping[Fact, bool] | None = None) -> Preview:
