@@ -40,6 +40,14 @@ def test_wash_read_undo_and_redo(visitor, shared):
     assert taken.value.suggested_filename.endswith(".csv")
 
 
+def test_a_slow_page_shows_the_last_that_it_was_told(visitor):
+    """A phone draws what appears only after the next update has come: it must not end with the one before."""
+    throttled = visitor.page.context.new_cdp_session(visitor.page)
+    throttled.send("Emulation.setCPUThrottlingRate", {"rate": 8})
+    visitor.wash(FACTS)
+    visitor.expect(visitor.page.locator("#preview td[data-head='knows it?']")).to_have_text(["yes"] * 3)
+
+
 def test_the_slider_moves_the_point_and_asks_again(visitor):
     visitor.wash(FACTS)
     visitor.wait_for_status(r"^Done in [\d.]+ s\.")
@@ -87,7 +95,7 @@ def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):
     visitor.wait_for_status(r"^Done in [\d.]+ s\.")
     box.locator("input").check()
     visitor.wash("France | capital | Paris")
-    visitor.wait_for_status(r"^Starting|ask")
+    visitor.expect(visitor.page.locator("#answers td[data-head='asked']")).to_have_text(second)
     visitor.wait_for_status(r"^Done in [\d.]+ s\.")
     (after,) = visitor.column("answers", "after", 1)
     below = visitor.page.locator("#below input")

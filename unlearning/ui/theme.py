@@ -13,7 +13,7 @@ CSS = """
 .gradio-container h3 { margin: 4px 0; font-size: var(--text-md); font-weight: 700; }
 #headline p { font-size: var(--text-xl); line-height: 1.4; }
 #status p, #cost p { margin: 4px 0; }
-#cost:not(:has(p)) { display: none; }
+#cost:not(:has(p)), :is(#preview, #learn-preview):not(:has(table)) { display: none; }
 #status .small { font-size: var(--text-sm); color: var(--body-text-color-subdued); }
 #status progress {
   width: 100%; height: 10px; border: 0; appearance: none;

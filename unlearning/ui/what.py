@@ -36,12 +36,11 @@ class WhatSection:
         """Updates that say more about the text that is shown."""
         read_as = table(words.PREVIEW, words.PREVIEW_HEAD, preview.table())
         faults = table(words.PROBLEMS, words.PROBLEMS_HEAD, preview.problem_table())
-        return {self.line: safe(preview.line()), self.table: gr.update(value=read_as + faults, visible=True)}
+        return {self.line: safe(preview.line()), self.table: read_as + faults}
 
     def complain(self, message: str) -> dict:
         """Updates that show why a text or a file could not be read at all."""
-        none = {self.line: safe(message), self.table: gr.update(value="", visible=False)}
-        return none | self.correct.show(Preview())
+        return {self.line: safe(message), self.table: ""} | self.correct.show(Preview())
 
     def outputs(self) -> list:
         return [self.line, self.table, *self.correct.outputs()]
@@ -65,7 +64,8 @@ def section(shared: Shared) -> WhatSection:
         upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="upload", min_width=120)
     fetching = fetch.section(shared, "")
     line = gr.Markdown("", elem_id="read-line")
-    rows = gr.HTML("", visible=False, elem_id="preview", js_on_load=None)
+    # never invisible: what gradio is told while it draws a part that was, it may undo a moment later
+    rows = gr.HTML("", elem_id="preview", js_on_load=None)
     return WhatSection(example, text, upload, button, fetching, line, rows, correct.section())
 
 
