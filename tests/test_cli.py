@@ -327,7 +327,7 @@ def test_the_events_are_logged_in_order_and_end_with_done(washed):
     assert [e["n"] for e in events] == list(range(len(events)))
     assert [e["type"] for e in events].count("Done") == 1 and events[-1]["type"] == "Done"
     phases = [e["name"] for e in events if e["type"] == "Phase"]
-    assert phases == ["known", "before", "targets", "initial", "law", "after", "curve"]
+    assert phases == ["known", "before", "targets", "statistics", "initial", "law", "after", "curve"]
     record = json.loads((washed / "out" / "run.json").read_text())
     assert record == {"versions": record["versions"], **events[-1]["summary"]}
 

@@ -33,7 +33,7 @@ from .models.text import pad
 from .probes.stats import rate
 
 CASES = ("100 facts", "300 facts", "25 subjects", "one relation")
-WASH = ("targets", "initial", "law")
+WASH = ("targets", "statistics", "initial", "law")
 SINGLY = 10  # of the facts, every so many is found by itself, too
 THOROUGH = Sizes(retained=10_000, reasoning=60, held_out=60)
 Show = Callable[[Event], None]

@@ -15,6 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from .events import Event, Figure, Phase, Progress, Warn, to_json
+from .steps import watched
 
 OK, FAILED, WRONG, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
 SOURCE = "FILE|hub:OWNER/NAME[:CONFIG][@SPLIT]"  # where facts come from
@@ -28,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = parser().parse_args(argv)
     try:
-        return args.run(args)
+        with watched(lambda progress: progress and show(progress)):
+            return args.run(args)
     except Wrong as e:
         print(f"lethe: {e}", file=sys.stderr)
         return WRONG

@@ -14,6 +14,7 @@ from unlearning.law.experiment import Sizes, probe_sets
 from unlearning.law.statistics import AfterWash, Statistics, scored
 from unlearning.models.cache import cache_folder
 from unlearning.models.delta import Delta, edited
+from unlearning.steps import Stopped, watched
 
 SIZES = Sizes(retained=5, reasoning=1, held_out=1)
 
@@ -64,6 +65,34 @@ def test_measured_once_and_read_back_bit_for_bit(tiny, some_facts, fresh, monkey
     assert again[0] == first[0]
     assert all(equal(a, b) for a, b in zip(again[1:], first[1:], strict=True))
     assert equal(first[2], {1: first[1][1]})
+
+
+def test_what_is_measured_tells_how_far_it_is_and_can_be_stopped(tiny, some_facts, fresh, monkeypatch):
+    monkeypatch.setattr(module, "world", lambda: tuple(some_facts))
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    told = []
+    with watched(lambda progress: progress and told.append(progress)):
+        stats = Statistics(tiny, 20_000)
+        known = stats.known
+        C = stats.C([0, 1])
+    asked, read = ([p for p in told if p.text == text] for text in dict.fromkeys(p.text for p in told))
+    assert [p.done for p in asked] == list(range(0, len(some_facts), 2))
+    assert [p.done for p in read] == sorted({p.done for p in read}) and len(read) > 3
+    assert all(p.done < p.total for p in told) and read[-1].done > 0.8 * read[-1].total
+
+    def stop(progress):
+        if progress and progress.done:
+            raise Stopped
+
+    for file in files():
+        file.unlink()
+    stats = Statistics(tiny, 20_000)
+    with pytest.raises(Stopped), watched(stop):
+        stats.C([0, 1])
+    assert files() == [] and not tiny.lock._is_owned()
+    assert equal(stats.C([0, 1]), C)
+    monkeypatch.setattr(module, "AT_ONCE", 512)
+    assert stats.known == known
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "foreign"])

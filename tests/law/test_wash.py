@@ -123,7 +123,7 @@ def test_it_is_told_which_ordinary_text_the_second_moments_are_of(stats, setting
 def test_the_events_tell_the_phases_in_order(run):
     _, events, _ = run
     phases = [e.name for e in events if isinstance(e, Phase)]
-    assert phases == ["known", "before", "targets", "initial", "law", "after", "curve"]
+    assert phases == ["known", "before", "targets", "statistics", "initial", "law", "after", "curve"]
     assert all(0 <= e.done <= e.total for e in events if isinstance(e, Progress))
     assert [type(e) for e in events].count(Done) == 1 and isinstance(events[-1], Done)
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from run_engines import PLAIN, Big, Gate, bare, end, plain
 
-from unlearning.events import Done, Figure, Phase, Warn, to_json
+from unlearning.events import Done, Figure, Phase, Progress, Warn, to_json
 from unlearning.runs.files import write_json
 from unlearning.runs.job import QueueFull, UnknownRun
+from unlearning.steps import step
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -147,6 +148,36 @@ def test_stop_takes_effect_at_the_next_event_and_the_engine_restores_first(start
     assert runner.stop(ids[0]) is False
     other = runner.submit({}, plain())
     assert len(end(runner, other)) == len(PLAIN)
+
+
+def test_stop_takes_effect_in_the_middle_of_what_yields_no_event(start):
+    """A pass over ordinary text, or thousands of prompts, may take minutes: each batch is a step."""
+    runner = start()
+    reached, opened, restored, taken = *(threading.Event() for _ in range(3)), []
+
+    def engine():
+        try:
+            yield PLAIN[0]
+            for n in range(9):
+                step(Progress(n, 9, "tokens"))
+                taken.append(n)
+                if n == 3:
+                    reached.set()
+                    assert opened.wait(60)
+            yield PLAIN[1]
+        finally:
+            restored.set()
+
+    id = runner.submit({}, engine)
+    assert reached.wait(60)
+    assert runner.stop(id) is True
+    opened.set()
+    events = end(runner, id)
+    assert runner.state(id) == "stopped" and restored.is_set()
+    assert taken == [0, 1, 2, 3]
+    assert bare(events)[:2] == [to_json(PLAIN[0]), to_json(Progress(0, 9, "tokens"))]
+    assert bare(events)[-1] == to_json(Progress(3, 9, "tokens"))
+    step(Progress(1, 9))  # nobody watches here
 
 
 def test_a_stop_that_comes_with_the_last_event_is_a_stop(start):

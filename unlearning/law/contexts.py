@@ -14,10 +14,12 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from ..events import Progress
 from ..facts.fact import Fact, fill
 from ..models.hooks import inputs_of, outputs_of
 from ..models.loading import LM
 from ..models.text import Rows, by_length, pad
+from ..steps import step
 
 POSITIONS = ("subject", "prompt")
 GROUPS, ROOM = 128, 2**16  # of a block, at least; and the numbers that a small model's residuals may take
@@ -170,7 +172,9 @@ def gram(
 ) -> dict[int, Tensor]:
     """K Kᵀ (f, f), float64, of each layer, for all groups of one or more facts, block by block."""
     sums: dict[int, Tensor] = {}
-    for block in Groups(lm, facts, position, phrasings):
+    groups = Groups(lm, facts, position, phrasings)
+    for n, block in enumerate(groups):
+        step(Progress(n, len(groups), "blocks of facts to spare"))
         for i, k in keys(lm, block, layers).items():
             sums[i] = sums[i].addmm_(k, k.T) if i in sums else k @ k.T
     return sums

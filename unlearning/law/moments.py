@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..events import Progress
 from ..models.hooks import inputs_of
 from ..models.loading import LM
 from ..models.text import by_length, pad, prompt_ids
+from ..steps import step
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ def until_converged(
     seen_then, then, n = 0, {}, 0
     # in the order of the texts where it may end early, else sorted by length as a whole: less padding
     for block in [taken] if not tolerance else [taken[at : at + chunk] for at in range(0, len(taken), chunk)]:
+        done = n
         for part in by_length(block, chunk):
+            step(Progress(done, tokens, "tokens of ordinary text"))
+            done += sum(len(block[i]) for i in part)
             rows = pad([block[i] for i in part], "right", lm.device)
             with inputs_of(modules, stop_after=max(layers)) as seen:
                 lm.model.base_model(**rows.kwargs(), use_cache=False)

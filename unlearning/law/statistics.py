@@ -21,15 +21,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..events import Progress
 from ..facts.fact import Fact
 from ..facts.world import world
 from ..models.cache import kept_folder
 from ..models.loading import LM
 from ..probes.knowledge import ask, knows
+from ..steps import step
 from .contexts import gram
 from .moments import until_converged
 from .ordinary import BUNDLED, Text, text_for
 
+AT_ONCE = 512  # facts asked between two words of how far it is
 CONVERGED = 0.02  # by how much twice as many tokens may change C, relative, where it may end early
 
 
@@ -65,13 +68,14 @@ class Statistics:
     def known(self) -> list[Fact]:
         """The bundled facts that the model answers (step 1 of LAW)."""
 
-        def measure() -> dict[str, Tensor]:
-            return {"known": torch.tensor(knows(self.lm, ask(world()), world()))}
+        facts = world()
 
-        flags = self._cached("known", "|".join("|".join((*f.key, *f.objects)) for f in world()), measure)[
-            "known"
-        ]
-        return [f for f, k in zip(world(), flags.tolist(), strict=True) if k]
+        def measure() -> dict[str, Tensor]:
+            return {"known": torch.tensor(_known(self.lm, facts))}
+
+        what = "|".join("|".join((*f.key, *f.objects)) for f in facts)
+        flags = self._cached("known", what, measure)["known"]
+        return [f for f, k in zip(facts, flags.tolist(), strict=True) if k]
 
     def once(self, name: str, asked: Sequence[str], measure: Callable[[], list]) -> list[float]:
         """Numbers that `measure` gives for the base model on these texts: measured once, then remembered."""
@@ -199,6 +203,16 @@ class Statistics:
         return found
 
 
+def _known(lm: LM, facts: Sequence[Fact]) -> list[bool]:
+    """Which of many facts the model answers, telling how many it was asked."""
+    flags: list[bool] = []
+    for at in range(0, len(facts), AT_ONCE):
+        step(Progress(at, len(facts), "of the bundled facts"))
+        some = facts[at : at + AT_ONCE]
+        flags += knows(lm, ask(some), some)
+    return flags
+
+
 def _of_layers(name: str, layers: Sequence[int]) -> str:
     return f"{name}-{'-'.join(map(str, layers))}"
 
@@ -223,7 +237,7 @@ class AfterWash(Statistics):
         """What the base knows and this model still does."""
         facts = self._base.known
         with self.lm.lock:
-            return [f for f, k in zip(facts, knows(self.lm, ask(facts), facts), strict=True) if k]
+            return [f for f, k in zip(facts, _known(self.lm, facts), strict=True) if k]
 
     @property
     def text(self) -> Text:

@@ -97,6 +97,7 @@ def wash(
         )
     C = {}
     if team.first:
+        yield Phase("statistics", "measuring what is to be spared")
         C = _metric(stats, facts, settings, sums["G"])
         yield Figure("moments", stats.measured())
     yield Phase("initial", "initial update, layer by layer")

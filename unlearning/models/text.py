@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..steps import step
 from .adapters import max_positions, unembed
 
 MAX_NEW = 10  # the paper's answer length in tokens; a longer answer gets as many more tens as it needs
@@ -70,9 +71,10 @@ def answer_ids(tokenizer, texts: Sequence[str]) -> list[list[int]]:
 
 
 def by_length(sequences: Sequence[Sequence[int]], chunk: int) -> Iterator[list[int]]:
-    """Row numbers in chunks of like length."""
+    """Row numbers in chunks of like length; each is a `step`."""
     order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
     for at in range(0, len(order), chunk):
+        step()
         yield order[at : at + chunk]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..events import Event, Progress, to_json
+from ..steps import Stopped, watched
 from .files import write_json
 from .log import ENDED, RunLog
 from .memory import give_back, is_shortage, trim
@@ -220,14 +221,23 @@ class Runner:
 
 
 def _drive(job: Job) -> str:
-    """Run an engine to its end, or to its next event after a stop: the state."""
+    """Run an engine to its end, or to its next event or step after a stop: the state."""
     job.log.set_state("running")
-    with Thinned(job.log) as thinned, closing(job.make()) as events:
+
+    def watch(progress: Progress | None) -> None:
+        if job.stop.is_set():
+            raise Stopped
+        if progress is not None:
+            thinned.append(progress)
+
+    with suppress(Stopped), Thinned(job.log) as thinned, closing(job.make()) as events, watched(watch):
         for event in events:
             if job.stop.is_set():
-                return "stopped"
+                break
             thinned.append(event)
-    return "done"
+        else:
+            return "done"
+    return "stopped"
 
 
 def _end(log: RunLog, state: str, event: dict | None = None) -> None:
