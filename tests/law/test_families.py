@@ -17,7 +17,7 @@ from unlearning.models.hooks import changed
 from unlearning.models.loading import load
 from unlearning.models.text import answer_ids, pad
 
-KINDS = [*families.configs(), *families.detected()]
+KINDS = [*families.configs(), *families.windowed(), *families.detected()]
 FACTS = [
     Fact(s, "capital", (o,), ("The capital of {} is", "{} has the capital"))
     for s, o in (("France", "Paris"), ("Peru", "Lima"), ("Norway", "Oslo"))
