@@ -101,7 +101,7 @@ def made(tiny_tokenizer, tmp_path_factory):
     """By model type, the folder of a small random model; made when first asked for."""
     import families
 
-    configs, folders = families.configs() | families.detected(), {}
+    configs, folders = families.configs() | families.windowed() | families.detected(), {}
 
     def folder(kind: str) -> str:
         if kind not in folders:

@@ -55,6 +55,15 @@ def configs() -> dict:
     return made
 
 
+def windowed() -> dict:
+    """Configs whose attention, in some or all layers, looks back over fewer tokens than a prompt has."""
+    made = configs()
+    chosen = {f"{kind}, window": made[kind] for kind in ("mistral", "gemma2", "gemma3_text")}
+    for config in chosen.values():
+        config.sliding_window = 4
+    return chosen
+
+
 def detected() -> dict:
     """Configs of types that have no adapter of their own."""
     import transformers as T

@@ -15,9 +15,9 @@ from unlearning.law.wash import Washed, wash
 from unlearning.models.delta import Delta, applied
 from unlearning.models.hooks import changed
 from unlearning.models.loading import load
-from unlearning.models.text import answer_ids, pad
+from unlearning.models.text import answer_ids, pad, prompt_ids, score
 
-KINDS = [*families.configs(), *families.detected()]
+KINDS = [*families.configs(), *families.windowed(), *families.detected()]
 FACTS = [
     Fact(s, "capital", (o,), ("The capital of {} is", "{} has the capital"))
     for s, o in (("France", "Paris"), ("Peru", "Lima"), ("Norway", "Oslo"))
@@ -90,7 +90,46 @@ def test_a_whole_wash_of_every_family_comes_off_bit_for_bit(lm):
     assert all(torch.equal(after[k], v) for k, v in before.items())
 
 
-def test_the_trace_finds_places_in_every_family(lm):
-    """What a random model says is random, but patching all of another's state at the end moves the answer."""
-    (found,) = [e for e in trace(lm, FACTS, n=3) if isinstance(e, Trace)]
-    assert found.n == 3 and set(found.layers) <= {0, 1} and found.position in POSITIONS
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_whole_wash_of_half_precision_weights_is_in_them_and_comes_off_bit_for_bit(lm, dtype):
+    """What is added is what half precision has of ΔW; with it on, the target is likelier than before."""
+    half = load(str(lm.folder), device="cpu", dtype=dtype)
+    stats = Statistics(half, tokens=400)
+    stats.known = []
+    settings = Settings(target="hat", layers=(0, 1), phrasings=1, keep=0.0, lam=1.0)
+    before = {k: v.clone() for k, v in half.model.state_dict().items()}
+    assert {v.dtype for v in before.values() if v.is_floating_point()} == {dtype}
+    (washed,) = [e for e in wash(half, FACTS, settings, stats) if isinstance(e, Washed)]
+    prompts, goal = [f.prompt() for f in FACTS], ["hat"] * len(FACTS)
+
+    def says_it():
+        scored = score(half.model, half.tokenizer, prompts, goal)
+        return torch.tensor([sum(x.logp) for x in scored])
+
+    was = says_it()
+    for delta in washed.deltas.values():
+        with applied(half, delta):
+            now = half.model.state_dict()
+            for k, change in delta.changes.items():
+                assert change.isfinite().all() and now[k].dtype == dtype
+                added = now[k].float() - before[k].float()
+                assert (added - change).norm() < 4 * torch.finfo(dtype).eps * change.norm()
+            assert all(torch.equal(now[k], v) for k, v in before.items() if k not in delta.changes)
+            assert (says_it() > was).all()
+    assert all(torch.equal(v, before[k]) for k, v in half.model.state_dict().items())
+
+
+def test_the_trace_of_every_family_patches_and_silences_where_it_says(lm, monkeypatch):
+    """Facts are what the model says: token numbers, since a random one seldom says a word. After the last
+    layer, another's state at the prompt's end brings that one's answer, always; before the end, never.
+    """
+    subjects = "France Peru Norway Anna hat 7 blue list Tom 12 first capital".split()
+    ids = prompt_ids(lm.tokenizer, [f"{s} has" for s in subjects])
+    said = [lm.model(input_ids=torch.tensor([i])).logits[0, -1].argmax().item() for i in ids]
+    facts = [Fact(s, "says", (str(t),), ("{} has",)) for s, t in zip(subjects, said, strict=True)]
+    monkeypatch.setattr("unlearning.law.trace.answer_ids", lambda _, texts: [[int(t)] for t in texts])
+    (found,) = [e for e in trace(lm, facts, n=len(facts)) if isinstance(e, Trace)]
+    subject, _, end = found.patched
+    assert found.n > 1 and end[-1] == 1 and subject[-1] == 0
+    assert found.zeroed[0][-1] == 1 and min(found.zeroed[2]) < 1
+    assert set(found.layers) <= {0, 1} and found.position in POSITIONS

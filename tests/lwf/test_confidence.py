@@ -3,64 +3,37 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
+from slow_confidence import close, of_all, slowly
 from torch import nn
 from transformers import PretrainedConfig
 
-from unlearning.lwf.batches import AnswerLoss, Tokens, batch
-from unlearning.lwf.confidence import Confidence, confidences, task_gradient
+from unlearning.lwf.batches import AnswerLoss, Tokens
+from unlearning.lwf.confidence import Confidence
+from unlearning.lwf.settings import Settings
+from unlearning.lwf.trainable import trainable_copy
 
 
-def of_all(loss, learn, own, chunk, names=None):
-    names = names or [n for n, _ in loss.named_parameters()]
-    task = task_gradient(loss, learn, names, chunk)
-    return [c for part in confidences(loss, own, task, chunk) for c in part]
+@pytest.fixture
+def loss(tiny):
+    """Of a copy of the tiny model that is ready to be scored with."""
+    copy = trainable_copy(tiny, Settings())
+    tiny.adapter.sample_by_sample(copy)
+    return AnswerLoss(copy)
 
 
-def slowly(loss, learn, own, names):
-    """The three terms by a loop over samples with autograd, summed in float64."""
-    params = [p for n, p in loss.named_parameters() if n in names]
-
-    def gradient(sample):
-        with torch.enable_grad():
-            for p in params:
-                p.requires_grad_(True)
-            g = torch.autograd.grad(loss(*batch([sample], "cpu").tensors()).sum(), params)
-            for p in params:
-                p.requires_grad_(False)
-        return torch.cat([x.flatten() for x in g]).double()
-
-    G = torch.stack([gradient(x) for x in learn])
-    g_L, F = G.mean(0), (G * G).mean(0)
-    for x in own:
-        g = gradient(x)
-        yield Confidence((F * g * g).sum().item(), (F * g * g_L).sum().item(), (F * g_L * g_L).sum().item())
-
-
-def close(found, expected, rel=1e-5):
-    for a, b in zip(found, expected, strict=True):
-        scale = (b.own * b.task) ** 0.5  # what the cross term cannot exceed
-        assert a.own == pytest.approx(b.own, rel=rel)
-        assert a.task == pytest.approx(b.task, rel=rel)
-        assert a.cross == pytest.approx(b.cross, rel=rel, abs=rel * scale)
-
-
-def test_equals_a_loop_over_samples(tiny, samples):
-    loss = AnswerLoss(tiny.model)
+def test_equals_a_loop_over_samples(loss, samples):
     names = [n for n, _ in loss.named_parameters()]
     learn, own = samples[:4], samples[2:]
     close(of_all(loss, learn, own, 3), slowly(loss, learn, own, names))
 
 
-def test_of_some_parameters_only(tiny, samples):
-    loss = AnswerLoss(tiny.model)
+def test_of_some_parameters_only(loss, samples):
     names = [n for n, _ in loss.named_parameters() if "mlp" in n]
     assert 0 < len(names) < len(list(loss.parameters()))
     close(of_all(loss, samples[:4], samples, 4, names), slowly(loss, samples[:4], samples, names))
 
 
-def test_the_chunk_makes_no_difference(tiny, samples):
-    loss = AnswerLoss(tiny.model)
+def test_the_chunk_makes_no_difference(loss, samples):
     one = of_all(loss, samples[:4], samples, 1)
     close(of_all(loss, samples[:4], samples, 7), one)
 
@@ -73,7 +46,6 @@ class TwoNumbers(nn.Module):
         self.config = PretrainedConfig()
         self.w = nn.Linear(1, 2, bias=False)
         nn.init.zeros_(self.w.weight)
-        self.dtype = torch.float32
 
     def base_model(self, input_ids, attention_mask, use_cache):
         return SimpleNamespace(last_hidden_state=input_ids[..., None].float())

@@ -17,7 +17,7 @@ from unlearning.models.loading import load
 from unlearning.models.text import greedy, pad, prompt_ids, score
 from unlearning.probes.lens import lens
 
-KINDS = [*ADAPTERS, "stablelm", "starcoder2", "falcon"]
+KINDS = [*ADAPTERS, *families.windowed(), *families.detected()]
 PROMPTS = ["The capital of France is", "A", "List: hat, saw, pear. The first word is", "7 + 5 ="]
 ANSWERS = ["Paris", "long answer of several words", "hat", "12"]
 FACT = Fact("France", "capital", ("Paris",), ("The capital of {} is",))

@@ -14,11 +14,15 @@ from unlearning.models.loading import folder_of, load
 
 def test_a_model_is_downloaded_told_and_the_same_again_without_the_hub(online, tiny_llama, monkeypatch):
     told = []
+    monkeypatch.setattr(hub, "MIB", 1000)  # the model has a tenth of a megabyte
     lm = load(ID, "cpu", show=told.append)
     assert all(torch.equal(v, lm.model.state_dict()[k]) for k, v in tiny_llama.model.state_dict().items())
     assert [e.name for e in told if isinstance(e, Phase)] == ["look", "download"]
     progress = [e for e in told if isinstance(e, Progress)]
-    assert progress and progress[-1].done == progress[-1].total
+    size = sum(p.stat().st_size for p in lm.folder.iterdir())
+    assert {e.total for e in progress} == {size // 1000} and size > 100_000
+    assert [e.done for e in progress] == sorted({e.done for e in progress})
+    assert progress[0].done < progress[-1].done == size // 1000
     files = {path.rsplit("/", 1)[1] for path, _ in online.asked if "/resolve/" in path}
     assert "model.safetensors" in files and not files & {"evil.bin", "consolidated.safetensors"}
     assert lm.hash == tiny_llama.hash  # by the hub's name for the file, and by reading it
@@ -109,6 +113,20 @@ def test_weights_are_taken_as_transformers_takes_them():
     assert wanted([*more, *shards]) == {*more[:2], *shards}
     assert wanted([*more, *shards, "model.safetensors"]) == {"config.json", "model.safetensors"}
     assert wanted(["config.json", "consolidated.safetensors", *shards]) == {"config.json"}
+
+
+def test_what_an_earlier_download_had_finished_counts_as_done(online, monkeypatch):
+    folder = fetch(ID, "cpu")
+    size = sum(p.stat().st_size for p in folder.iterdir())
+    small = folder / "tokenizer.json"
+    rest = size - small.stat().st_size
+    small.resolve().unlink()
+    small.unlink()
+    monkeypatch.setattr(hub, "MIB", 1000)
+    told = []
+    fetch(ID, "cpu", told.append)
+    done = [e.done for e in told if isinstance(e, Progress)]
+    assert rest // 1000 <= done[0] and done[-1] == size // 1000
 
 
 def test_what_was_cut_off_is_not_taken_for_a_model(online, monkeypatch):

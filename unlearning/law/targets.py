@@ -137,16 +137,17 @@ def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> "tuple[Dynam
         t = rows.ids.shape[1]
         if t == 0:
             continue
-        some = DynamicCache(config=lm.model.config)
+        some = DynamicCache()  # of whole layers: told the config, it keeps no more than a layer's window
         with inputs_of(end, stop_after=last):
             lm.model.base_model(**rows.kwargs(), cache=some, use_cache=True)
-        if not some.layers[last].is_initialized:  # its MLP comes before its attention
-            some = lm.model.base_model(**rows.kwargs(), use_cache=True).cache
+        if len(some.layers) == last:  # its MLP comes before its attention
+            some = DynamicCache()
+            lm.model.base_model(**rows.kwargs(), cache=some, use_cache=True)
         read = [x for c in some.layers for x in (c.keys, c.values)]  # (rows, heads, t, d_head) each
         whole = whole or [x.new_zeros(B, x.shape[1], T, x.shape[3]) for x in read]
         for x, place in zip(read, whole, strict=True):
             place[part, :, T - t :] = x
-    cache = DynamicCache(config=lm.model.config)
+    cache = DynamicCache()
     for i in range(len(whole) // 2):
         cache.update(whole[2 * i], whole[2 * i + 1], i)
     return cache, mask

@@ -68,11 +68,10 @@ class AnswerLoss(nn.Module):
         self.model = model
 
     def forward(self, ids: Tensor, at: Tensor, token: Tensor, weight: Tensor, kind: str = "nll") -> Tensor:
-        T = ids.shape[1]
-        dtype = self.model.dtype
-        unseen = torch.full((T, T), torch.finfo(dtype).min, dtype=dtype, device=ids.device).triu(1)
-        # a whole mask, since making one looks into the ids, which torch.func does not allow
-        out = self.model.base_model(input_ids=ids, attention_mask=unseen[None, None], use_cache=False)
+        # a mask that does not depend on the ids: without one, models look for it, which torch.func forbids;
+        # of places, since each layer makes its own of it: windows (Mistral, Gemma), positions (OPT), ALiBi
+        everything = torch.ones(ids.shape, dtype=torch.long, device=ids.device)
+        out = self.model.base_model(input_ids=ids, attention_mask=everything, use_cache=False)
         h = out.last_hidden_state  # (B, T, d)
         h = h.gather(1, at[..., None].expand(-1, -1, h.shape[-1]))  # (B, A, d)
         logp = unembed(self.model, h).float().log_softmax(-1)  # (B, A, V)

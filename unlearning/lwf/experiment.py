@@ -96,7 +96,7 @@ def score_own(lm: LM, task: Task, forget: Task, settings: Settings) -> Iterator[
         raise ValueError("the model says nothing to the forgetting task, so there is nothing to unlearn")
     yield Phase("confidence", "weighing what is in the way")
     copy = trainable_copy(lm, settings)
-    copy.set_attn_implementation("eager")  # torch.func has no batching rule for the fused kernels
+    lm.adapter.sample_by_sample(copy)
     loss = AnswerLoss(copy)
     names = [n for n, p in loss.named_parameters() if p.requires_grad]
     learn, unlearn = encoded(lm, task.train, task), encoded_own(lm, own, forget)

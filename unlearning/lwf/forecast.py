@@ -126,7 +126,7 @@ def measure(lm: LM, task: Task, forget: Task, settings: Settings, known: Sequenc
         copied=copied,
         parameters=sum(p.numel() for p in lm.model.parameters()),
         moving=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        scored=_scoring(model, other, settings.chunk),  # last, since it changes how attention is computed
+        scored=_scoring(lm, model, other, settings.chunk),  # last, since it changes how the model computes
     )
 
 
@@ -151,9 +151,9 @@ def _step(model, samples: Sequence[Tokens], settings: Settings) -> float:
     return _seconds(lambda: next(steps))
 
 
-def _scoring(model, samples: Sequence[Tokens], chunk: int) -> float:
-    """Seconds of a sample's gradient with its terms."""
-    model.set_attn_implementation("eager")
+def _scoring(lm: LM, model, samples: Sequence[Tokens], chunk: int) -> float:
+    """Seconds of a sample's gradient with its terms, on a copy of the model, which it changes."""
+    lm.adapter.sample_by_sample(model)
     loss = AnswerLoss(model)
     names = [n for n, p in loss.named_parameters() if p.requires_grad]
     samples = samples[:chunk]

@@ -25,7 +25,7 @@ def scoring(lm: LM, learn: str = "employer-to-home-town", forget: str = "employe
     some = encoded(lm, against.train, against)[:SAMPLES]
     s = Settings()
     copy = trainable_copy(lm, s)
-    copy.set_attn_implementation("eager")
+    lm.adapter.sample_by_sample(copy)
     loss = AnswerLoss(copy)
     gradient = task_gradient(
         loss, encoded(lm, task.train, task)[:8], list(dict(loss.named_parameters())), s.chunk

@@ -26,6 +26,7 @@ class Adapter:
     whole       is the MLP one module, of one input, that can be run by itself?
     transposed  is the down-projection's weight stored as (f, d)?
     after       a norm, inside the layer, that the MLP's output goes through before it is added (Gemma 2)
+    gelu        the MLP's activation, inside the layer, where its derivative is written by hand (Bloom)
     """
 
     family: str
@@ -38,6 +39,7 @@ class Adapter:
     whole: bool = True
     transposed: bool = False
     after: str = ""
+    gelu: str = ""
 
     def n_layers(self, model) -> int:
         return len(_get(model, self.layer.rsplit(".{}", 1)[0]))
@@ -86,6 +88,17 @@ class Adapter:
         y = down(K.T.to(down.weight.dtype))
         norm = _get(model, f"{self.layer.format(i)}.{self.after}")(y)
         return R * (y / norm).T.to(R.dtype)
+
+    def sample_by_sample(self, model) -> None:
+        """Change the model so that torch.func takes the gradients of many samples at once; it says the same.
+
+        There is no batching rule for fused attention kernels, nor for derivatives that are written by hand.
+        """
+        model.set_attn_implementation("eager")
+        if self.gelu:
+            parent, _, name = self.gelu.rpartition(".")
+            for i in range(self.n_layers(model)):
+                setattr(_get(model, f"{self.layer.format(i)}.{parent}"), name, nn.GELU("tanh"))
 
     def logits(self, model, h: Tensor) -> Tensor:
         """Residual stream after the last layer (..., d) to logits (..., V)."""
@@ -138,7 +151,15 @@ OPT = Adapter(
     mlp=("fc1", "fc2"),
     whole=False,
 )
-BLOOM = Adapter("Bloom", _H, "self_attention", "mlp.dense_4h_to_h", ("transformer.ln_f",), whole=False)
+BLOOM = Adapter(
+    "Bloom",
+    _H,
+    "self_attention",
+    "mlp.dense_4h_to_h",
+    ("transformer.ln_f",),
+    whole=False,
+    gelu="mlp.gelu_impl",
+)
 ADAPTERS = {
     "gpt2": GPT2,
     "gpt_neo": GPT_NEO,

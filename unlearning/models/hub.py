@@ -76,7 +76,7 @@ def fetch(name: str, device: str, show: Callable[[Event], None] = lambda e: None
     show(Phase("download", f"downloading {id}, {found.bytes / MIB:,.0f} MB"))
     try:
         names = [file for file, _ in found.files]
-        bar = _progress(found.bytes, show)
+        bar = _progress(found.bytes, _there(found), show)
         return Path(
             snapshot_download(id, revision=revision, allow_patterns=names, token=_token(), tqdm_class=bar)
         )
@@ -242,11 +242,24 @@ def _token() -> str | bool:
     return os.environ.get(TOKEN) or False
 
 
-def _progress(total: int, show: Callable[[Event], None]) -> type:
-    """A progress bar that shows nothing itself: the bytes of all files, as events, a hundredth at a time."""
+def _there(found: Found) -> int:
+    """Bytes of the files that need no download: the config, and what an earlier one had finished."""
+    from huggingface_hub import try_to_load_from_cache
+
+    def cached(name: str) -> bool:
+        return isinstance(try_to_load_from_cache(found.id, name, revision=found.commit), str)
+
+    return sum(size for name, size in found.files if cached(name))
+
+
+def _progress(total: int, done: int, show: Callable[[Event], None]) -> type:
+    """A progress bar that shows nothing itself: the bytes of all files, as events, a hundredth at a time.
+
+    `done`: the bytes that are there before it begins.
+    """
     from huggingface_hub.utils import tqdm
 
-    lock, state = Lock(), {"done": 0, "told": -1}
+    lock, state = Lock(), {"done": done, "told": -1}
 
     class Bar(tqdm):
         def __init__(self, *args, **kwargs):

@@ -164,11 +164,17 @@ def _continue(model, tokenizer, prompts, max_new: int, chunk: int, side: str, pi
 
 
 def _decode(ids: list[list[int]], model, eos: int, max_new: int, side: str, pick) -> list[list[int]]:
+    from transformers.cache_utils import DynamicCache  # here: the page loads its model in another thread
+
     rows = pad(ids, side, model.device)
-    last = torch.tensor([len(i) - 1 for i in ids], device=model.device) if side == "right" else None
-    result = model(**rows.kwargs(), use_cache=True, logits_to_keep=0 if side == "right" else 1)
-    at = result.logits[torch.arange(len(ids)), last] if side == "right" else result.logits[:, -1]
-    cache, mask = result.cache, rows.mask
+    if side == "right":
+        last = torch.tensor([len(i) - 1 for i in ids], device=model.device)
+        cache = DynamicCache()
+        at = model(**rows.kwargs(), cache=cache, use_cache=True).logits[torch.arange(len(ids)), last]
+        mask = _to_the_right(cache, rows.mask)
+    else:
+        result = model(**rows.kwargs(), use_cache=True, logits_to_keep=1)
+        cache, mask, at = result.cache, rows.mask, result.logits[:, -1]
     positions = rows.positions.max(1).values
     new = [pick(at, 0)]
     alive = new[0] != eos
@@ -186,6 +192,20 @@ def _decode(ids: list[list[int]], model, eos: int, max_new: int, side: str, pick
         alive &= new[-1] != eos
     tokens = torch.stack(new, 1).tolist()
     return [row[: row.index(eos)] if eos in row else row for row in tokens]
+
+
+def _to_the_right(cache, mask: Tensor) -> Tensor:
+    """Move each row's keys and values to the end, its padding before them, and so the mask (B, T) returned.
+
+    Attention that looks back over a window counts places, padding included.
+    """
+    T = mask.shape[1]
+    place = (torch.arange(T, device=mask.device) + mask.sum(1, keepdim=True)) % T  # (B, T)
+    for layer in cache.layers:
+        at = place[:, None, :, None]
+        layer.keys = layer.keys.gather(2, at.expand_as(layer.keys))
+        layer.values = layer.values.gather(2, at.expand_as(layer.values))
+    return mask.gather(1, place)
 
 
 @dataclass(frozen=True)
