@@ -105,6 +105,17 @@ def test_gpu_time_is_charged_to_whoever_asked(told):
     assert [told[k]["call"]["request"] for k in ("washed", "stopped", "again")] == ["ann", "ben", ""]
 
 
+def test_a_gpu_is_asked_for_as_long_as_the_forecast_of_the_wash_needs():
+    assert gpu.lent_for(None) == gpu.UNKNOWN
+    assert [gpu.lent_for(s) for s in (0.0, 10.0, 10.2, 10_000.0)] == [30, 50, 51, gpu.LONGEST]
+    assert gpu.duration("lethe-llama", [], None, 10.0) == 50
+
+
+def test_the_first_wash_asks_for_what_is_taken_where_nothing_is_known_later_ones_for_less(told):
+    first, later = (told[k]["call"]["for"] for k in ("washed", "again"))
+    assert first == gpu.UNKNOWN > later >= gpu.SHORTEST
+
+
 def test_stop_ends_the_call_and_both_models_are_as_they_were(told):
     assert told["stopped"]["state"] == "stopped"
     assert "law" in {e.get("name") for e in told["stopped"]["events"]}

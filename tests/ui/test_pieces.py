@@ -193,7 +193,7 @@ def test_the_trade_off_goes_through_the_measured_points_and_rings_the_chosen_one
     assert lines["LAW", "y"] == (pytest.approx([0, 40, 96]), pytest.approx([100, 99, 98]))
     assert lines["LAW", "y2"][1] == pytest.approx([90, 85, 80])
     assert lines["MEMIT", "y"] == (pytest.approx([0, 80]), pytest.approx([100, 97]))
-    assert lines["scaled (control)", "y2"] == (pytest.approx([90]), pytest.approx([60]))
+    assert lines["scaled (control)", "y2"] == (pytest.approx([0, 30, 90]), pytest.approx([90, 80, 60]))
     rings = [(t.x[0], t.y[0]) for t in traces if t.mode == "markers"]
     assert rings == [pytest.approx((40, 99)), pytest.approx((40, 85))]
     start = [(t.x[0], t.y[0]) for t in plots.trade_off(CURVE, "memit", 0).data if t.mode == "markers"]

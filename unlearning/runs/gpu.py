@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from ..law.settings import Settings
     from ..models.delta import Delta
     from ..models.loading import LM
+
+# seconds of a lent GPU: where nothing is known, at least, at most, and for a second of a forecast
+UNKNOWN, SHORTEST, LONGEST, MARGIN = 120, 30, 300, 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +66,20 @@ def on_gpu(task: Callable) -> Callable:
         return task
     import spaces  # before anything touches CUDA
 
-    return spaces.GPU(task)
+    return spaces.GPU(task, duration=duration)
+
+
+def duration(*args: Any) -> int:
+    """Seconds for which `there`, called with these arguments, gets its GPU: `lent_for` the last of them."""
+    return lent_for(args[-1])
+
+
+def lent_for(seconds: float | None) -> int:
+    """How long a GPU to ask for, for a run that is forecast to take so long; None where none could be.
+
+    Whoever has fewer seconds left than asked for is refused, and a run that takes longer is cut off.
+    """
+    return UNKNOWN if seconds is None else min(LONGEST, SHORTEST + ceil(MARGIN * seconds))
 
 
 def caller() -> Any:
@@ -79,8 +96,12 @@ def there(
     folder: Path,
     sizes: "Sizes | None",
     on: Sequence["Delta"],
+    seconds: float | None,
 ) -> Iterator[Event | Failed]:
-    """What the worker does: `wash_job` on its own model. `Done` comes without its result, see `folder`."""
+    """What the worker does: `wash_job` on its own model. `Done` comes without its result, see `folder`.
+
+    `seconds`: how long that is forecast to take, for `duration`.
+    """
     try:
         with closing(wash_job(_loaded(name), facts, settings, folder, sizes, on)) as events:
             for event in events:
@@ -114,8 +135,11 @@ def wash_on_gpu(
     folder: Path,
     sizes: "Sizes | None" = None,
     on: Sequence["Delta"] = (),
+    seconds: float | None = None,
 ) -> Iterator[Event]:
     """`wash_job` in a lent call, charged to `asker`, see `caller`. Closing it ends it at its next event.
+
+    `seconds`: how long it is forecast to take.
 
     Raises `NotLent`, `FailedThere`.
     """
@@ -124,7 +148,8 @@ def wash_on_gpu(
 
     LocalContext.request.set(asker)  # of this thread alone, which runs one wash at a time
     try:
-        with closing(_there(name, list(facts), settings, Path(folder), sizes, list(on))) as events:
+        call = _there(name, list(facts), settings, Path(folder), sizes, list(on), seconds)
+        with closing(call) as events:
             for event in events:
                 if isinstance(event, Failed):
                     raise FailedThere(event.text)

@@ -224,7 +224,7 @@ def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
         rows.append([label, *_pair(before[name], after[name]), meaning])
     for family, rate in before["families"].items():
         label = words.FAMILY.format(family=family.replace("_", " "))
-        rows.append([label, *_pair(rate, after["families"][family]), words.FAMILY_WORDS])
+        rows.append([label, *_pair(rate, after["families"][family]), words.MEANINGS.get(label, words.NONE)])
     label, meaning = words.MEASURES["perplexity"]
     rows.append([label, number(before["perplexity"]), number(after["perplexity"]), words.NONE, meaning])
     return rows

@@ -3,6 +3,7 @@
 Every series has a sign of its own and its name beside it; shares are in percent; n stands on the plot.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 INK, ACCENT = "#64748b", "#0d9488"  # greys of text and grid are set by the page's CSS
 FONT = "system-ui, sans-serif"
 NEAR = 20  # percent: points of a line that are no farther apart share a label, so that it fits on a phone
-LINES = {"law": ("solid", "circle"), "memit": ("dash", "diamond"), "scaled": ("dot", "x")}  # dash, sign
+LINES = {"law": ("solid", "circle"), "memit": ("dash", "diamond"), "scaled": ("dot", "x-open")}  # dash, sign
 
 
 def _figure(height: int, **layout) -> "go.Figure":
@@ -81,7 +82,7 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
             yanchor="bottom",
             yshift=10,
             showarrow=False,
-            hovertext=words.MEANINGS.get(name, words.FAMILY_WORDS),
+            hovertext=words.MEANINGS.get(name, ""),
         )
     fig.update_xaxes(range=[-3, 103], ticksuffix=" %", zeroline=False, fixedrange=True, tickangle=0)
     fig.update_yaxes(
@@ -116,7 +117,8 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
     method lie together, one label has their strengths.
 
     `curve`: points of `run.json`, {"method", "strength", "washed", "retained", "reasoning"}. "Scaled only" is
-    MEMIT's update at another strength, so it is one point of that line: the one as large as LAW's update.
+    MEMIT's update at other strengths, so both lines are one; its own is drawn broad under MEMIT's, up to 1,
+    where it is as large as LAW's update.
     """
     from plotly.subplots import make_subplots
 
@@ -140,12 +142,13 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
         for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] != method):  # it below
             points = _line(curve, other)
             colour = ACCENT if other == method else INK
+            broad = other == "scaled"  # MEMIT's line lies on it
             fig.add_scatter(
                 x=[_gone(p) for p in points],
                 y=[100 * p[name]["accuracy"] for p in points],
                 mode="lines+markers",
-                line={"dash": dash, "color": colour, "width": 3 if other == method else 1.5},
-                marker={"symbol": sign, "size": 8, "color": colour},
+                line={"dash": dash, "color": colour, "width": 3 if broad or other == method else 1.5},
+                marker={"symbol": sign, "size": 13 if broad else 8, "color": colour},
                 customdata=[[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
                 hovertemplate=words.POINT_HOVER,
                 name=words.METHOD_NAMES[other],
@@ -175,10 +178,11 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
 
 
 def _line(curve: Sequence[dict], method: str) -> list[dict]:
-    """A method's points from the base model on; of "scaled" only the control itself."""
-    if method == "scaled":
-        return [p for p in (point_at(curve, method, 1.0),) if p]
-    mine = sorted((p for p in curve if p["method"] == method), key=lambda p: p["strength"])
+    """A method's points from the base model on; of "scaled" none beyond the control itself."""
+    most = 1.001 if method == "scaled" else math.inf
+    mine = sorted(
+        (p for p in curve if p["method"] == method and p["strength"] < most), key=lambda p: p["strength"]
+    )
     return [p for p in curve if p["method"] == "base"] + mine
 
 

@@ -181,7 +181,11 @@ class Shared:
             except ValueError as error:  # of this model: a layer that it does not have
                 raise Unwashable(str(error)) from error
             if self.lent:
-                run = wash_on_gpu(asker, name, facts, settings, folder, self.sizes, below)
+                told = (
+                    self.costs.forecast(lm, facts, (), settings, bool(on)) if self.costs.timed(lm) else None
+                )
+                seconds = sum(told.seconds.values()) if told else None
+                run = wash_on_gpu(asker, name, facts, settings, folder, self.sizes, below, seconds)
             else:
                 run = wash_job(lm, facts, settings, folder, self.sizes, below)
             yield from self.costs.learning(lm, facts, settings, bool(on), run)

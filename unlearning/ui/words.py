@@ -184,25 +184,36 @@ STAY_AS_MADE = "**These figures do not follow the slider: they are of the wash a
 RATE = "{mean} ({low}–{high})"
 NONE = "–"
 MEASURES = {
-    "washed": ("the facts to wash", "Asked as they were read. Should fall to 0."),
-    "paraphrased": ("the same, in other words", "Phrasings the wash never saw. Should fall too."),
-    "same_subject": ("same subjects, other facts", "The subjects' neighbours. Should stay."),
-    "neighbours": ("neighbours in your file", "Other questions that the file says must stay."),
-    "portability": ("what follows from them", "The file's questions whose answers rest on what went."),
-    "retained": ("all other facts", "Nothing to do with the wash. Should stay."),
+    "washed": ("the facts to wash", "Efficacy: asked as they were read. Should fall to 0."),
+    "paraphrased": ("the same, in other words", "Generalisation: phrasings it never saw. Should fall too."),
+    "same_subject": ("same subjects, other facts", "Locality, near: the subjects' neighbours. Should stay."),
+    "neighbours": ("neighbours in your file", "Specificity: what the file says must stay."),
+    "portability": ("what follows from them", "Portability: the file's questions that rest on what went."),
+    "retained": ("all other facts", "Locality, far: nothing to do with the wash. Should stay."),
     "reasoning": (
         "reasoning, all families",
-        "New puzzles of several kinds (families), exact answers. Should stay.",
+        "Preserved ability: new puzzles of several kinds (families), exact answers. Should stay.",
     ),
     "perplexity": (
         "perplexity of held-out text",
-        "How much plain text surprises it; lower is better. Should stay.",
+        "Fluency: how much plain text surprises it; lower is better. Should stay.",
     ),
 }
-MEANINGS = dict(MEASURES.values())
 SAME_SUBJECT_GOES = "Whole subjects were washed. Should fall."
 FAMILY = "reasoning: {family}"
-FAMILY_WORDS = "Should stay."
+FAMILIES = {  # what each asks
+    "compare": "Who is the youngest, the tallest, out of two comparisons. Should stay.",
+    "arithmetic": "Sums and differences of small numbers. Should stay.",
+    "position": "Which word stands at a place of a list. Should stay.",
+    "where": "Where someone went, out of several told. Should stay.",
+    "attribute": "The colour of one of the things described. Should stay.",
+    "sequence": "How a row of numbers goes on. Should stay.",
+    "odd_one_out": "Which of four things is of another kind. Should stay.",
+    "logic_not": "One of two places is ruled out; which is left. Should stay.",
+}
+MEANINGS = dict(MEASURES.values()) | {
+    FAMILY.format(family=name.replace("_", " ")): said for name, said in FAMILIES.items()
+}
 WARNING = "Mind: {text}"
 DELTA = "Download the change (delta)"
 CSV = "Download the answers (CSV)"
@@ -229,7 +240,8 @@ WASH_BELOW = "{n}: {facts}, {method}, strength {strength} ({first} …)"
 TRADE_OFF = "How strong?"
 TRADE_OFF_INFO = (
     "Each line is one method at rising strength: further right, more of the facts to wash are gone; further "
-    "up, more of the rest is kept. The best corner is the upper right. The slider moves the ring."
+    "up, more of the rest is kept. The best corner is the upper right. The slider moves the ring. The "
+    "control is MEMIT's update made larger, so it lies on MEMIT's line."
 )
 STRENGTH = "Strength"
 STRENGTH_INFO = "how much of the change is on: 0 is the model as it was, 1 the whole wash"

@@ -2,7 +2,7 @@
 
 A decorated generator runs in a forked worker, which stays for the next call. Arguments and what is yielded
 are pickled; a tensor is refused. Of an exception only the class's name comes back; an abandoned call is
-closed at its next item; a call is charged to the request in gradio's context.
+closed at its next item; a call is charged to the request in gradio's context, for as long as it asks.
 """
 
 import io
@@ -59,7 +59,7 @@ class Worker:
             pipe.send_bytes(pickled(("end", None)))
 
 
-def GPU(task):
+def GPU(task, duration):
     if not isgeneratorfunction(task):
         raise TypeError("this stand-in knows generators only")
     workers: list[Worker] = []
@@ -73,7 +73,8 @@ def GPU(task):
         if not (workers and workers[-1].process.is_alive()):
             workers.append(Worker(task))
         worker, left, kill_after = workers[-1], kill_after, None
-        calls.append({"request": LocalContext.request.get(None), "worker": worker.process.pid})
+        asked = duration(*args, **kwargs)
+        calls.append({"request": LocalContext.request.get(None), "worker": worker.process.pid, "for": asked})
         worker.end.send_bytes(pickled((args, kwargs)))
         try:
             while True:

@@ -29,6 +29,7 @@ def main(folder: str) -> dict:
     name, runner = shared.names[0], shared.runner
     lm = shared.lm(name)
     start = [p.clone() for p in lm.model.parameters()]
+    shared.costs.measure(lm, [r.fact for r in read_text(FACTS).facts])  # as the page does when they are read
 
     def wash(text: str, asker: str = "", stop_at: str = "") -> dict:
         LocalContext.request.set(asker)
