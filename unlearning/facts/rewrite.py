@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .fact import Fact
-from .formats import SPACE, Format, Row, cells, format_of, header
+from .formats import Format, Row, cells, format_of, header
 from .read import MAX_LINE, mark_in, understand
 from .records import OBJECT_FIELDS, kind_of, read_fields
 from .triples import Unclear, occurrences, relation_named, subject_key, word_fact
@@ -16,6 +16,7 @@ from .values import present
 
 BOM = "\ufeff"
 FIELDS = ("subject", "relation", "object")
+SPACE = re.compile(r"\s*")
 LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
 
