@@ -35,7 +35,7 @@ def accounted(text: str, found) -> None:
     lines = list(enumerate(io.StringIO(text, newline=None), 1))
     told = {n for r in rows for n in range(r.number, r.number + r.raw.count("\n") + 1)}
     rest = [line.strip() for n, line in lines if n not in told]
-    said = [line for line in rest if line and not (found.format == "lines" and line[0] == "#")]
+    said = [line for line in rest if line and not (found.format == "lines" and set(line.split()[0]) == {"#"})]
     assert len(said) == (found.format in ("csv", "tsv"))  # the header
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import re
 import time
 from dataclasses import replace
 
@@ -273,6 +274,14 @@ def test_a_fact_told_twice_is_washed_once():
     ]
 
 
+def test_a_comment_is_a_line_whose_first_word_is_a_mark_and_no_name_is_one():
+    text = "# list\n#\n  ## France | capital | Lyon\n"
+    text += "#1 Crush | singer | Garbage\n#MeToo\tfounder\tTarana Burke\n#no"
+    reading = read_text(text)
+    assert [(r.row, r.fact.subject) for r in reading.facts] == [(4, "#1 Crush"), (5, "#MeToo")]
+    assert [p.row for p in reading.problems] == [6]
+
+
 def test_a_contradiction_names_both_rows_and_keeps_the_first():
     reading = read_text("Kenya | capital | Nairobi\nFrance | capital | Paris\n\n\nFrance | capital | Lyon")
     assert [r.fact for r in reading.facts] == [WORLD["Kenya", "capital"], PARIS]
@@ -436,7 +445,7 @@ def rows_of(text, name):
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     rows = [i for i, line in enumerate(lines, 1) if line.strip()]
     if name == "lines":
-        return [i for i in rows if not lines[i - 1].lstrip().startswith("#")]
+        return [i for i in rows if not re.match(r"\s*#+(\s|$)", lines[i - 1])]
     if name in ("csv", "tsv"):
         return rows[1:]
     if name == "jsonl":

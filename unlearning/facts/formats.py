@@ -94,7 +94,12 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 
 def plain_rows(text: str) -> Iterator[Row]:
     """Every line that is neither blank nor a comment."""
-    return (Row(i, line, line) for i, line in lines(text) if not line.lstrip().startswith("#"))
+    return (Row(i, line, line) for i, line in lines(text) if not is_comment(line))
+
+
+def is_comment(line: str) -> bool:
+    """Is the first word of a plain line "#", or several? "#1" and "#MeToo" are names."""
+    return not line.split(maxsplit=1)[0].strip("#")
 
 
 def cells(line: str, mark: str) -> list[str]:
