@@ -85,6 +85,27 @@ def test_the_same_command_makes_the_same_run(tiny_llama, questions, out, tmp_pat
     same(tmp_path / "again", out)
 
 
+@pytest.mark.parametrize(
+    ("forgotten", "columns"),
+    [
+        ("asks,says", ()),
+        ("ask,say", ("--forget-columns", "question=ask,answer=say")),
+        ("question,answer", ("--forget-columns", "")),
+    ],
+)
+def test_columns_are_those_of_both_sources_or_of_each(
+    tiny_llama, questions, out, tmp_path, forgotten, columns
+):
+    rows = questions.read_text(encoding="utf-8").partition("\n")[2]
+    learned, lost = tmp_path / "a" / questions.name, tmp_path / "b" / questions.name
+    for path, header in ((learned, "asks,says"), (lost, forgotten)):
+        path.parent.mkdir()
+        path.write_text(f"{header}\n{rows}", encoding="utf-8")
+    more = ("--forget", lost, "--columns", "question=asks,answer=says", *columns)
+    assert learn(tiny_llama, learned, tmp_path / "out", *more) == OK
+    same(tmp_path / "out", out)
+
+
 def test_the_delta_can_be_exported(tiny_llama, out, tmp_path):
     args = [
         "export",

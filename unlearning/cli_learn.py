@@ -13,7 +13,8 @@ def options(c) -> None:
     """Of `learn`, besides the model."""
     source = "NAME|FILE|hub:OWNER/NAME"
     c.add_argument("--task", required=True, metavar=source, help="what to learn")
-    c.add_argument("--columns", metavar="FIELD=COLUMN,…", help="of the task: question=q,answer=a")
+    c.add_argument("--columns", metavar="FIELD=COLUMN,…", help="of files and sets: question=q,answer=a")
+    c.add_argument("--forget-columns", metavar="FIELD=COLUMN,…", help="of --forget, where they are others")
     c.add_argument("--forget", required=True, metavar=f"{source}[,…]", help="what may be in the way")
     c.add_argument("--out", type=Path, required=True, metavar="DIR")
     c.add_argument("--seeds", type=int, default=5, metavar="N", help="how many: 0, 1, … are run")
@@ -107,7 +108,8 @@ def learn(args) -> int:
     overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     try:
         task = find_learning(args.task, columns=columns_of(args.columns))
-        forget = find_forgetting(args.forget)
+        others = args.columns if args.forget_columns is None else args.forget_columns
+        forget = find_forgetting(args.forget, columns=columns_of(others))
         lm = load_model(args)
         task, forget = fitting(lm, task), fitting(lm, forget)
         for t in (task, forget):

@@ -16,6 +16,7 @@ from unlearning.facts.triples import Unclear
 from unlearning.facts.world import world
 from unlearning.tasks.forms import FORMS
 from unlearning.tasks.known import KNOWN
+from unlearning.tasks.read import reading
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -169,6 +170,13 @@ def test_multiple_choice_is_a_probe_and_each_row_says_so():
     reading = read_text(json.dumps(SEEDS["WMDP"]))
     assert reading.facts == () and [p.row for p in reading.problems] == [1, 2]
     assert all(p.field == "choices" and "a probe of a model" in p.message for p in reading.problems)
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_every_format_that_can_be_washed_or_asked_makes_a_question_of_each_of_its_facts(name):
+    found = reading(json.dumps(SEEDS[name]))
+    facts = read_text(json.dumps(SEEDS[name])).facts  # of multiple choice: none
+    assert found.problems == () and len(found.samples) == max(len(facts), len(SEEDS[name]))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import re
 import time
 from dataclasses import replace
 
@@ -77,7 +78,7 @@ def test_every_format_gives_the_facts_of_plain_lines(name, text):
     assert read_text("\ufeff" + text) == read_text(text)
 
 
-def test_objects_over_several_lines_are_numbered_and_from_a_fault_on_the_rest_is_one_row():
+def test_objects_over_several_lines_are_numbered():
     good = json.dumps({"subject": "France", "relation": "capital", "object": "Paris"}, indent=1)
     faulty = json.dumps({"subject": "Spain", "relation": "capital"}, indent=1)
     reading = read_text(f"\n{good}\n\n{faulty}{good.replace('Paris', 'Lyon')}\n{{")
@@ -90,6 +91,31 @@ def test_a_fault_in_the_first_of_many_lines_of_json_is_its_own_alone():
     line = '{"subject": "France", "relation": "capital", "object": "Paris"}'
     reading = read_text(f"{line[:-1]}\n{line}")
     assert (reading.format, len(reading.facts), [p.row for p in reading.problems]) == ("jsonl", 1, [1])
+
+
+LINE = '{"subject": "house %d", "relation": "colour", "object": "red %d"}'
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["garbage", "subject: house 0, colour red", '"subject": "house 0"}', "[", "{", "]", "# facts", LINE[1:]],
+)
+@pytest.mark.parametrize("comma", ["", ","])
+def test_what_most_lines_are_tells_the_format_whatever_stands_in_the_first(first, comma):
+    several = [json.dumps(json.loads(LINE % (i, i)), indent=2) for i in range(1, 30)]
+    for name, written in (("jsonl", [LINE % (i, i) for i in range(1, 30)]), ("objects", several)):
+        reading = read_text("\n".join([first, *(w + comma for w in written)]))
+        assert reading.format == ("json" if first == "[" else name)
+        assert [r.fact.subject for r in reading.facts] == [f"house {i}" for i in range(1, 30)]
+        assert [p.row for p in reading.problems] in ([1], [30])
+        assert first == "[" or reading.problems[0].raw == first
+
+
+def test_some_json_in_a_list_of_sentences_or_in_a_table_leaves_it_what_it_is():
+    quoted = '"The capital of France is Paris."\n"The capital of Spain is Madrid."\n'
+    assert read_text(quoted).format == read_text(quoted + LINE % (1, 1)).format == "lines"
+    cells = 'requested_rewrite\tnote\n{"prompt": "{} is", "subject": "a", "target_true": {"str": "b"}}\tx\n'
+    assert read_text(cells).format == "tsv" and len(read_text(cells).facts) == 1
 
 
 def test_a_prompt_column_reads_like_a_template_in_a_plain_line():
@@ -246,6 +272,14 @@ def test_a_fact_told_twice_is_washed_once():
         (4, "the same fact as row 2: washed once"),
         (6, "the same fact as row 5: washed once"),
     ]
+
+
+def test_a_comment_is_a_line_whose_first_word_is_a_mark_and_no_name_is_one():
+    text = "# list\n#\n  ## France | capital | Lyon\n"
+    text += "#1 Crush | singer | Garbage\n#MeToo\tfounder\tTarana Burke\n#no"
+    reading = read_text(text)
+    assert [(r.row, r.fact.subject) for r in reading.facts] == [(4, "#1 Crush"), (5, "#MeToo")]
+    assert [p.row for p in reading.problems] == [6]
 
 
 def test_a_contradiction_names_both_rows_and_keeps_the_first():
@@ -411,7 +445,7 @@ def rows_of(text, name):
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     rows = [i for i, line in enumerate(lines, 1) if line.strip()]
     if name == "lines":
-        return [i for i in rows if not lines[i - 1].lstrip().startswith("#")]
+        return [i for i in rows if not re.match(r"\s*#+(\s|$)", lines[i - 1])]
     if name in ("csv", "tsv"):
         return rows[1:]
     if name == "jsonl":
@@ -419,7 +453,7 @@ def rows_of(text, name):
     try:
         return list(range(1, len(json.loads(text.removeprefix("\ufeff"))) + 1))
     except ValueError:
-        return None  # one problem for the whole, on the line of the error
+        return None  # elements and what lies between them: test_mended.py
 
 
 @settings(max_examples=300)
@@ -430,7 +464,7 @@ def test_no_row_is_lost(head, tail):
     rows = sorted([r.row for r in reading.facts] + [p.row for p in reading.problems])
     expected = rows_of(text, reading.format)
     if expected is None:
-        assert len(rows) == 1 and reading.facts == ()
+        assert rows == list(range(1, len(rows) + 1)) and reading.problems
     else:
         assert rows == expected
     assert [d["row"] for d in describe(reading)] == rows

@@ -97,7 +97,9 @@ def test_a_corrected_row_reads_as_given_and_nothing_else_changes(made, subject, 
     kind, before, old, after, number = made
     text, wanted = before + old + after, readable(subject, relation, answer)
     asks = "{}" in relation
-    separated = kind == "lines" and ("|" in subject + relation + answer or subject.strip()[:1] == "#")
+    separated = kind == "lines" and (
+        "|" in subject + relation + answer or set("".join(subject.split()[:1])) == {"#"}
+    )
     if wanted is None or separated:
         with pytest.raises(Unclear):
             rewrite(text, number, subject, relation, answer)

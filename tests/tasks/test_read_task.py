@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from unlearning.facts.world import world
 from unlearning.tasks.find import find_forgetting, find_learning
-from unlearning.tasks.read import MIN_ROWS, BadTask, read_task, read_task_file
+from unlearning.tasks.read import MIN_ROWS, BadTask, read_task, read_task_file, reading
 from unlearning.tasks.task import UnknownTask
 
 PAIRS = [(f"What is {n} doubled?", str(2 * n)) for n in range(30)]
@@ -79,7 +80,12 @@ def test_what_makes_no_task_is_refused_with_its_rows(text, said):
         ),
         ("csv", "huh,", ("row 32: the field 'answer' is missing or empty",)),
         ("csv", ",4\n,5", ("rows 32, 33: the field 'question' is missing or empty",)),
-        ("lines", "no mark at all", ("row 31: not a question and an answer with . between them",)),
+        ("lines", "no mark at all", ("row 31: not a question and an answer with . between them, nor a .*",)),
+        (
+            "lines",
+            "The capital of France is Paris.",
+            ("row 31: read as fact, where the rows before are question and .*",),
+        ),
         ("jsonl", "{not json", ("row 31: not valid JSON.*",)),
         ("csv", "huh,\n,4", ("row 32: the field 'answer' .*", "row 33: the field 'question' .*")),
         (
@@ -111,3 +117,60 @@ def test_files_and_names(tmp_path):
     with pytest.raises(BadTask, match="cannot be opened|not text"):
         path.write_bytes(b"\x00\xff")
         find_learning(str(path))
+
+
+HOUSES = [("door", "red", i) for i in range(20)] + [("roof", "blue", i) for i in range(20)]
+ASKED = {(f"The {what} of house {i} is", f"{colour} {i}") for what, colour, i in HOUSES}
+
+
+def rewrites(i):
+    return [
+        {
+            "prompt": f"The {what} of {{}} is",
+            "subject": f"house {i}",
+            "target_new": {"str": "new"},
+            "target_true": {"str": f"{colour} {i}"},
+        }
+        for what, colour in (("door", "red"), ("roof", "blue"))
+    ]
+
+
+def facts_as():
+    yield "MQuAKE", json.dumps([{"case_id": i, "requested_rewrite": rewrites(i)} for i in range(20)])
+    table = "subject,prompt,object\n"
+    yield (
+        "spelled out",
+        table + "\n".join(f"house {i},The {what} of house {i} is,{colour} {i}" for what, colour, i in HOUSES),
+    )
+    yield (
+        "with {}",
+        table + "\n".join(f"house {i},The {what} of {{}} is,{colour} {i}" for what, colour, i in HOUSES),
+    )
+    yield "CounterFact", json.dumps([{"requested_rewrite": r} for i in range(20) for r in rewrites(i)])
+    yield (
+        "triples",
+        "\n".join(f"house {i} | The {what} of {{}} is | {colour} {i}" for what, colour, i in HOUSES),
+    )
+
+
+@pytest.mark.parametrize("shape", dict(facts_as()))
+def test_every_fact_of_a_file_is_a_question(shape):
+    found = reading(dict(facts_as())[shape])
+    assert {(s.sample.prompt, s.sample.answer) for s in found.samples} == ASKED and found.problems == ()
+    assert found.form.name == "fact"
+
+
+def test_sentences_are_the_questions_of_their_facts():
+    facts = [f for f in world() if f.relation == "capital"][:30]
+    task = read_task("\n".join(f"{f.prompt()} {f.object}." for f in facts), "capitals")
+    assert {(s.prompt, s.answers) for s in task.train + task.test} == {(f.prompt(), f.objects) for f in facts}
+
+
+def test_of_two_facts_in_a_record_the_one_at_fault_is_named_and_a_repeated_one_too():
+    records = [{"requested_rewrite": rewrites(i)} for i in range(2)]
+    del records[0]["requested_rewrite"][1]["target_true"]
+    records[1]["requested_rewrite"][1] = records[1]["requested_rewrite"][0]
+    found = reading(json.dumps(records))
+    assert [(s.row, s.sample.answer) for s in found.samples] == [(1, "red 0"), (2, "red 1")]
+    assert [(p.row, p.field) for p in found.problems] == [(1, "target_true.str"), (2, "question")]
+    assert "rewrite 2 of 2" in found.problems[0].message and "as in row 2" in found.problems[1].message

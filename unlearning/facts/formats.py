@@ -7,15 +7,19 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 
+from .mended import parts
 from .records import names_facts
 from .triples import Unclear
 
 MAX_HEADER = 2_000  # characters
 MAX_LINES = 100  # of a table that one row may have
 MAX_CELL = 20_000  # characters of a cell that is taken for a list or an object
-SPACE = re.compile(r"\s*")
+OBJECT = re.compile(r'\s*\{[ \t]*"')  # the beginning of one, with a field on the same line
+ANOTHER = re.compile(r"[ \t]*,?[ \t]*\{")
+ARRAY = re.compile(r'\s*\[[^{|]*\{\s*"')  # the beginning of one, with something in it that is no element
+PART = re.compile(r'\s*(?:[\[\]{}]+,?\s*$|"[^"]*"\s*:)')  # a line of an object over several
+QUOTED = re.compile(r'\s*"[^"]*",?\s*')
 # Fields that hold lists or objects, in a table as JSON or as Python writes them.
 NESTED = {*"requested_rewrite paraphrase_prompts neighborhood_prompts target_new target_true answers".split()}
 NESTED |= {
@@ -90,7 +94,12 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 
 def plain_rows(text: str) -> Iterator[Row]:
     """Every line that is neither blank nor a comment."""
-    return (Row(i, line, line) for i, line in lines(text) if not line.lstrip().startswith("#"))
+    return (Row(i, line, line) for i, line in lines(text) if not is_comment(line))
+
+
+def is_comment(line: str) -> bool:
+    """Is the first word of a plain line "#", or several? "#1" and "#MeToo" are names."""
+    return not line.split(maxsplit=1)[0].strip("#")
 
 
 def cells(line: str, mark: str) -> list[str]:
@@ -178,14 +187,11 @@ def nested(cell: str):
 
 
 def json_rows(text: str) -> Iterator[Row]:
-    """Every element of a JSON array, numbered from 1; an array that does not parse is one faulty row."""
+    """Every element of a JSON array, numbered from 1; of one with a fault, as in `mended_rows`."""
     try:
         elements = json.loads(text)
-    except json.JSONDecodeError as error:
-        yield Row(error.lineno, text[error.pos :].strip(), Unclear("", f"not valid JSON: {error}"))
-        return
-    except (ValueError, RecursionError) as error:
-        yield Row(1, text, Unclear("", f"JSON that cannot be read: {error}"))
+    except (ValueError, RecursionError):
+        yield from mended_rows(text, text.index("[") + 1, array=True)
         return
     for i, element in enumerate(elements, 1):
         try:
@@ -195,9 +201,17 @@ def json_rows(text: str) -> Iterator[Row]:
         yield Row(i, raw, _object(element))
 
 
+def mended_rows(text: str, at: int = 0, array: bool = False) -> Iterator[Row]:
+    """The JSON objects from a place on, numbered from 1; what is none between two of them is a faulty row."""
+    for i, part in enumerate(parts(text, at, array), 1):
+        yield Row(i, part.raw, Unclear("", part.fault) if part.fault else _object(part.value))
+
+
 def jsonl_rows(text: str) -> Iterator[Row]:
-    """Every line as a JSON object."""
+    """Every line as a JSON object; a comma after it, as in an array, costs nothing."""
     for i, line in lines(text):
+        if line.rstrip().endswith(","):
+            line = line.rstrip()[:-1]
         try:
             yield Row(i, line, _object(json.loads(line)))
         except (ValueError, RecursionError) as error:
@@ -205,7 +219,7 @@ def jsonl_rows(text: str) -> Iterator[Row]:
 
 
 def over_lines(text: str) -> bool:
-    """Does it begin with a JSON object that goes on in the lines after it, as when printed to be read?"""
+    """Does it begin with a JSON object that goes on in the lines after it, or with two on one line?"""
     start = text.lstrip()
     if not start.startswith("{"):
         return False
@@ -213,22 +227,22 @@ def over_lines(text: str) -> bool:
         _, end = json.JSONDecoder().raw_decode(start)
     except (ValueError, RecursionError):
         return False
-    return "\n" in start[:end] or "\r" in start[:end]
+    return "\n" in start[:end] or "\r" in start[:end] or ANOTHER.match(start, end) is not None
 
 
-def object_rows(text: str) -> Iterator[Row]:
-    """Every one of several JSON objects, numbered from 1; from a fault on the rest is one faulty row."""
-    decoder, at = json.JSONDecoder(), 0
-    for i in count(1):
-        if (at := SPACE.match(text, at).end()) == len(text):
-            return
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError) as error:
-            yield Row(i, text[at:].strip(), Unclear("", f"not valid JSON: {error}"))
-            return
-        yield Row(i, text[at:end], _object(value))
-        at = end
+def mostly_over_lines(text: str) -> bool:
+    """Are more of its lines parts of JSON objects that go over several than are anything else?
+
+    Text in quotes alone is neither: an item of a list, or a sentence.
+    """
+    found = [PART.match(line) is not None for _, line in lines(text) if not QUOTED.fullmatch(line)]
+    return 2 * sum(found) > len(found)
+
+
+def mostly_lines(text: str) -> bool:
+    """Do more than half of its lines begin a JSON object, whatever stands in the first?"""
+    found = [OBJECT.match(line) is not None for _, line in lines(text)]
+    return 2 * sum(found) > len(found)
 
 
 def _object(value) -> dict | Unclear:
@@ -255,15 +269,19 @@ def _table(name: str, mark: str, enough: Enough) -> Format:
 def formats(enough: Enough) -> tuple[Format, ...]:
     """All of them, with tables by their header. Tried in this order; the last takes everything.
 
+    First by how a text begins, then by most of its lines: a fault in the first must not cost the others.
     Spreadsheets of half of Europe write CSV with semicolons.
     """
     return (
         Format("json", lambda text: re.match(r"\s*\[\s*(\{|\]\s*$)", text) is not None, json_rows),
-        Format("objects", over_lines, object_rows),
-        Format("jsonl", lambda text: re.match(r"\s*\{\s*\"", text) is not None, jsonl_rows),
+        Format("objects", over_lines, mended_rows),
+        Format("jsonl", lambda text: OBJECT.match(text) is not None, jsonl_rows),
         _table("csv", ",", enough),
         _table("csv", ";", enough),
         _table("tsv", "\t", enough),
+        Format("json", lambda text: ARRAY.match(text) is not None, json_rows),
+        Format("objects", mostly_over_lines, mended_rows),
+        Format("jsonl", mostly_lines, jsonl_rows),
         Format("lines", lambda text: True, plain_rows),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .fact import Fact
-from .formats import SPACE, Format, Row, cells, format_of, header
+from .formats import Format, Row, cells, format_of, header, is_comment
 from .read import MAX_LINE, mark_in, understand
 from .records import OBJECT_FIELDS, kind_of, read_fields
 from .triples import Unclear, occurrences, relation_named, subject_key, word_fact
@@ -16,6 +16,7 @@ from .values import present
 
 BOM = "\ufeff"
 FIELDS = ("subject", "relation", "object")
+SPACE = re.compile(r"\s*")
 LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
 
@@ -194,9 +195,10 @@ def plain_line(body: str, form: Format, row: Row, given: Given, keep: bool) -> s
     for name, value in zip(FIELDS, values, strict=True):
         if "|" in value:
             raise Unclear(name, f"the field {name!r} has | in it, which in a plain line separates the fields")
-    if given.subject.startswith("#"):
+    line = "\t".join(values) if mark_in(row.raw) == "\t" else " | ".join(values)
+    if is_comment(line):
         raise Unclear("subject", "the field 'subject' begins with #, which makes a plain line a comment")
-    return "\t".join(values) if mark_in(row.raw) == "\t" else " | ".join(values)
+    return line
 
 
 def table_line(body: str, form: Format, row: Row, given: Given, keep: bool) -> str:

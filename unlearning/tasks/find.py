@@ -23,16 +23,16 @@ def find_learning(name: str, seed: int = 0, columns: Columns | None = None) -> T
     return found
 
 
-def find_forgetting(names: str, seed: int = 0) -> Task:
+def find_forgetting(names: str, seed: int = 0, columns: Columns | None = None) -> Task:
     """Bundled forgetting tasks and those of `outside`, with commas between, as one.
 
-    Raises `UnknownTask`, `BadTask`.
+    `columns`: of all files and data sets; those of KNOWN have their own. Raises `UnknownTask`, `BadTask`.
     """
     if Path(names).is_file():
-        return outside(names, seed)
+        return outside(names, seed, columns)
     found = []
     for name in dict.fromkeys(n.strip() for n in names.split(",") if n.strip()):
-        task = None if name in FORGET_NAMES else outside(name, seed)
+        task = None if name in FORGET_NAMES else outside(name, seed, columns)
         try:
             found.append(task or forgetting(name))
         except UnknownTask as error:
@@ -50,9 +50,7 @@ def outside(name: str, seed: int = 0, columns: Columns | None = None) -> Task | 
     known, _, path = name.partition("=")
     try:
         if name in KNOWN:
-            train, test = (
-                _of_kind(_hub(str(s), columns), known) for s in (KNOWN[name].train, KNOWN[name].test)
-            )
+            train, test = (_of_kind(_hub(str(s), None), known) for s in (KNOWN[name].train, KNOWN[name].test))
             return made(train, name, seed, test)
         if known in KNOWN and path:
             return made(_of_kind(read_source(path, columns), known), known, seed)
@@ -67,7 +65,7 @@ def read_source(where: str, columns: Columns | None = None) -> TaskReading:
     """How the rows of a file, of NAME=FILE or of hub:owner/name are read. Raises `BadTask`, `NoSet`."""
     known, _, path = where.partition("=")
     if where in KNOWN:
-        return _of_kind(_hub(str(KNOWN[where].train), columns), where)
+        return _of_kind(_hub(str(KNOWN[where].train), None), where)
     if known in KNOWN and path:
         return _of_kind(read_source(path, columns), known)
     if is_source(where):

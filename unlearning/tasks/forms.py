@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from ..facts.formats import Row
 from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, of_messages
 from ..facts.read import MAX_LINE, mark_in, understand
-from ..facts.records import kind_of
+from ..facts.records import OBJECT_FIELDS, kind_of
 from ..facts.triples import Unclear
 from .task import MARKED, Sample
 
 LETTERS = "ABCDEFGHIJ"  # of choices
+NEITHER = "not a question and an answer with | between them, nor a sentence that could be split into a fact"
 REASONED = 256  # greedy tokens for a reasoned answer, as lm-evaluation-harness gives gsm8k
 
 
@@ -41,8 +42,11 @@ def form_of(record: dict) -> Form:
     return next(f for f in FORMS if f.recognises(record))
 
 
-def understood(row: Row) -> tuple[Form, Sample, str]:
-    """The form of a row, its question with its answers, and how it was read. Raises Unclear."""
+Understood = tuple[Form, Sample, str]  # and how it was read, in plain words
+
+
+def understood(row: Row) -> list[Understood | Unclear]:
+    """The questions in a row, mostly one; with those of its facts that are at fault. Raises Unclear."""
     value = row.value
     if isinstance(value, Unclear):
         raise value
@@ -50,28 +54,33 @@ def understood(row: Row) -> tuple[Form, Sample, str]:
         mark = "|" if "|" in value else "\t"
         parts = [p.strip() for p in value.split(mark)]
         if len(parts) != 2:
-            return of_fact(row)
+            return of_facts(row)
         value = {"question": parts[0], "answer": parts[1]}
     form = form_of(value)
     if form is FACT:
-        return of_fact(row)
+        return of_facts(row)
     sample = form.sample(value)
     most = MAX_PASSAGE if form.sample is passage else MAX_LINE
     for name, said in (("question", sample.prompt), ("answer", sample.answer)):
         if len(said) > most:
             raise Unclear(name, f"the field '{name}' has more than {most:,} characters")
-    return form, sample, form.name if not sample.kind else f"{form.name}, {sample.kind}"
+    return [(form, sample, form.name if not sample.kind else f"{form.name}, {sample.kind}")]
 
 
-def of_fact(row: Row) -> tuple[Form, Sample, str]:
-    """A row that states a fact, as washing reads it, is the question that it asks. Raises Unclear."""
-    if isinstance(row.value, str) and mark_in(row.value) is None:
-        raise Unclear("", "not a question and an answer with | between them")
-    found = [f for f in understand(row, None, MAX_LINE) if not isinstance(f, Unclear)]
-    if len(found) != 1:
-        raise Unclear("", "the row does not hold one fact")
-    fact, how, _ = found[0]
-    return FACT, Sample(fact.prompt(), fact.objects), f"fact: {how}"
+def of_facts(row: Row) -> list[Understood | Unclear]:
+    """A row that states facts, as washing reads it, holds the questions that they ask. Raises Unclear."""
+    try:
+        found = understand(row, None, MAX_LINE)
+    except Unclear as fault:
+        if isinstance(row.value, str) and mark_in(row.value) is None:
+            raise Unclear("", NEITHER) from fault
+        raise
+    return [
+        part
+        if isinstance(part, Unclear)
+        else (FACT, Sample(part[0].prompt(), part[0].objects), f"fact: {part[1]}")
+        for part in found
+    ]
 
 
 def field(record: dict, *names: str) -> str:
@@ -181,9 +190,10 @@ def asks_itself(record: dict) -> bool:
 
 def is_fact(record: dict) -> bool:
     """A record that washing reads as a fact and that is no question as it stands."""
-    if "subject" not in record:
+    if "subject" not in record or asks_itself(record):
         return asks_itself(record)
-    return asks_itself(record) or "relation" in record or "{}" in str(record.get("prompt"))
+    told = any(name in record for name in OBJECT_FIELDS) and not any(name in record for name in ANSWER)
+    return told or "relation" in record or "{}" in str(record.get("prompt"))
 
 
 FACT = Form("fact", is_fact, answered)

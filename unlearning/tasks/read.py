@@ -11,7 +11,7 @@ from ..facts.formats import Columns, Row, formats, renamed
 from ..facts.read import MAX_BYTES, Problem, UnreadableFile, shorten, text_of_file
 from ..facts.records import names_facts
 from ..facts.triples import Unclear
-from .forms import Form, names_task, understood
+from .forms import Form, Understood, names_task, understood
 from .task import Sample, Task
 
 MAX_ROWS = 20_000
@@ -108,22 +108,33 @@ def read_rows(
         if max_rows is not None and count > max_rows:
             raise BadTask(f"more than {max_rows:,} rows")
         try:
-            mine, sample, how = understood(row)
-            form = form or mine
-            if mine is not form:
-                raise Unclear("", f"read as {mine.name}, where the rows before are {form.name}")
-            size = len(f"{sample.prompt} {sample.answer}".encode("utf-8", "surrogatepass"))
-            if longest is not None and size > longest:
-                raise Unclear(
-                    "",
-                    f"question and answer have more than {longest} bytes together, too long for this model",
-                )
-            first = found.setdefault(sample.prompt.lower(), ReadSample(row.number, sample, how))
-            if first.row != row.number:
-                raise Unclear("question", TWICE.format(row=first.row))
+            parts = understood(row)
         except Unclear as fault:
-            problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
+            parts = [fault]
+        for part in parts:
+            try:
+                if isinstance(part, Unclear):
+                    raise part
+                form = form or part[0]
+                mine = checked(row.number, part, form, longest)
+                first = found.setdefault(mine.sample.prompt.lower(), mine)
+                if first is not mine:
+                    raise Unclear("question", TWICE.format(row=first.row))
+            except Unclear as fault:
+                problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
     return TaskReading(form, tuple(found.values()), tuple(problems))
+
+
+def checked(row: int, part: Understood, form: Form, longest: int | None) -> ReadSample:
+    """A question of the form that all have, and not too long. Raises Unclear."""
+    mine, sample, how = part
+    if mine is not form:
+        raise Unclear("", f"read as {mine.name}, where the rows before are {form.name}")
+    size = len(f"{sample.prompt} {sample.answer}".encode("utf-8", "surrogatepass"))
+    if longest is not None and size > longest:
+        what = f"question and answer have more than {longest} bytes together, too long for this model"
+        raise Unclear("", what)
+    return ReadSample(row, sample, how)
 
 
 def made(found: TaskReading, name: str, seed: int = 0, test: TaskReading | None = None) -> Task:
