@@ -282,7 +282,7 @@ def test_a_line_of_a_megabyte_costs_only_itself(told, tmp_path):
 # wash
 
 
-FILES = {"answers.csv", "delta.safetensors", "events.jsonl", "figures.csv", "run.json"}
+FILES = {"answers.csv", "delta.safetensors", "events.jsonl", "figures.csv", "questions.csv", "run.json"}
 
 
 def test_a_wash_leaves_its_five_files(washed, model):
@@ -330,6 +330,20 @@ def test_the_events_are_logged_in_order_and_end_with_done(washed):
     assert phases == ["known", "before", "targets", "statistics", "initial", "law", "after", "curve"]
     record = json.loads((washed / "out" / "run.json").read_text())
     assert record == {"versions": record["versions"], **events[-1]["summary"]}
+
+
+def test_the_rates_are_the_means_of_the_questions_that_are_written_down(washed):
+    record = json.loads((washed / "out" / "run.json").read_text())
+    with open(washed / "out" / "questions.csv", encoding="utf-8-sig", newline="") as f:
+        rows = list(csv.DictReader(f))
+    for name in set(RATES) - {"washed"}:
+        mine = [row for row in rows if row["measure"] == name]
+        for when in ("before", "after"):
+            rate = record[when][name]
+            assert len(mine) == rate["n"]
+            if mine:
+                assert sum(float(row[when]) for row in mine) / len(mine) == pytest.approx(rate["accuracy"])
+    assert {"retained", "reasoning"} <= {row["measure"] for row in rows}
 
 
 def test_results_are_on_stdout_and_progress_on_stderr(washed):

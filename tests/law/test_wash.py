@@ -194,11 +194,12 @@ def quick(monkeypatch):
 
 def nothing(sets) -> dict:
     """Values as if nothing were known."""
-    items = sum(map(len, sets.reasoning.values()))
-    return dict.fromkeys((*RATES, *experiment.BROUGHT), [False] * 3) | {
-        "reasoning": [False] * items,
-        "perplexity": 1.0,
+    facts = {
+        name: getattr(sets, name) for name in ("washed", "same_subject", "retained", *experiment.BROUGHT)
     }
+    facts["paraphrased"] = [f for f in sets.washed if f.paraphrases]
+    facts["reasoning"] = [item for items in sets.reasoning.values() for item in items]
+    return {name: [False] * len(some) for name, some in facts.items()} | {"perplexity": 1.0}
 
 
 def free(lm) -> bool:

@@ -82,9 +82,10 @@ def test_the_slider_moves_the_point_and_asks_again(visitor):
     with visitor.page.expect_download() as taken:
         visitor.page.click("#washed")
     assert taken.value.suggested_filename.endswith("washed-0.5.zip")
-    with visitor.page.expect_download() as taken:
-        visitor.page.click("#figures")
-    assert taken.value.suggested_filename == "figures.csv"
+    for name in ("figures", "questions"):
+        with visitor.page.expect_download() as taken:
+            visitor.page.click(f"#{name}")
+        assert taken.value.suggested_filename == f"{name}.csv"
 
 
 def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):

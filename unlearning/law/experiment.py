@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from ..events import Done, Event, Figure, Phase, Progress, Warn
-from ..facts.fact import Fact, Question, contains
+from ..facts.fact import Fact, Question, contains, fill
 from ..models.delta import Delta, applied
 from ..models.loading import LM
 from ..models.text import greedy_within, score
@@ -209,6 +209,7 @@ def wash_and_probe(
     yield Figure("after", after)
     rows = [_row(f, b, a) for f, b, a in zip(known, said_before, said_after, strict=True)]
     yield Figure("answers", rows)
+    yield Figure("questions", questions(sets, values_then, values_now))
     if after["washed"]["accuracy"] > 0.5:
         warnings.append("the edit did not take: more than half of the facts are still answered")
         yield Warn(warnings[-1])
@@ -240,6 +241,26 @@ def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dic
         "p_after": after[1],
         "gone": not contains(after[0], fact.objects),
     }
+
+
+def questions(sets: ProbeSets, before: Values, after: Values) -> list[dict]:
+    """Every question behind the rates but those of the washed facts' own words, with the share right (0 or 1;
+    of paraphrases, which come together by fact, any between) before and after."""
+    worded = [f for f in sets.washed if f.paraphrases]
+    asked = {
+        "paraphrased": [(" / ".join(fill(t, f.subject) for t in f.paraphrases), f.object) for f in worded],
+        **{
+            name: [(f.prompt(), f.object) for f in getattr(sets, name)]
+            for name in ("same_subject", "retained")
+        },
+        **{name: [(q.prompt, q.object) for q in getattr(sets, name)] for name in BROUGHT},
+        "reasoning": [(x.prompt, x.answer) for x in everything(sets.reasoning)],
+    }
+    return [
+        {"measure": name, "asked": prompt, "right answer": right, "before": float(b), "after": float(a)}
+        for name, rows in asked.items()
+        for (prompt, right), b, a in zip(rows, before[name], after[name], strict=True)
+    ]
 
 
 def asked_again(lm: LM, rows: Sequence[dict]) -> list[dict]:

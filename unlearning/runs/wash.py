@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from ..models.delta import Delta
     from ..models.loading import LM
 
-ANSWERS, FIGURES, RECORD, DELTA = "answers.csv", "figures.csv", "run.json", "delta.safetensors"
+ANSWERS, QUESTIONS, FIGURES, RECORD = "answers.csv", "questions.csv", "figures.csv", "run.json"
+DELTA = "delta.safetensors"
 OWN = "own.safetensors"  # of a wash on top of others, its own part of the delta
-FILES = (ANSWERS, FIGURES, RECORD, DELTA, OWN)
+FILES = (ANSWERS, QUESTIONS, FIGURES, RECORD, DELTA, OWN)
 PACKAGE = Path(__file__).resolve().parents[1]
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def wash_job(
     resumable: bool = False,
     team: "Team | None" = None,
 ) -> Iterator[Event]:
-    """The events of `wash_and_probe`; `folder` gets answers.csv, figures.csv, delta.safetensors and run.json.
+    """The events of `wash_and_probe`; `folder` gets answers.csv, questions.csv, figures.csv,
+    delta.safetensors and run.json. The figure "questions" is in its file alone.
 
     `on`: deltas of earlier washes that this one is done on top of; "before" is then the model with them on.
     `Done` brings what this wash adds to them, own.safetensors holds the same, and delta.safetensors the sum:
@@ -80,6 +82,9 @@ def wash_job(
                     n = event.value["known"]
                 if isinstance(event, Figure) and event.name == "answers":
                     save_answers(event.value, folder / ANSWERS)
+                if isinstance(event, Figure) and event.name == "questions":
+                    write_answers(folder / QUESTIONS, event.value)
+                    continue
                 if isinstance(event, Done):
                     about = event.result.about | {"model_hash": lm.hash, "on": [d.digest for d in on]}
                     result = Delta(event.result.changes, lm.hash, about)

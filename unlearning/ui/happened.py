@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ..runs.wash import ANSWERS, DELTA, FIGURES
+from ..runs.wash import ANSWERS, DELTA, FIGURES, QUESTIONS
 from . import words
 from .follow import View
 from .plots import before_and_after
@@ -27,6 +27,7 @@ class HappenedSection:
     stay: gr.HTML
     delta: gr.DownloadButton
     csv: gr.DownloadButton
+    questions: gr.DownloadButton
     figures: gr.DownloadButton
     pack: gr.Button
     washed: gr.DownloadButton
@@ -43,6 +44,7 @@ class HappenedSection:
             self.stay,
             self.delta,
             self.csv,
+            self.questions,
             self.figures,
             self.pack,
             self.washed,
@@ -67,14 +69,17 @@ class HappenedSection:
             self.stay: table(words.STAY, words.STAY_HEAD, stay_table(before, after, scope)),
             self.delta: off,
             self.csv: off,
+            self.questions: off,
             self.figures: off,
             **self.unpacked(False),
         }
 
     def take(self, folder: Path) -> dict:
         """Updates that offer a finished run's files."""
-        figures = {self.figures: gr.update(value=str(folder / FIGURES), interactive=True)}
-        return self._offer(folder / DELTA, folder / ANSWERS) | figures
+        made = {self.questions: QUESTIONS, self.figures: FIGURES}
+        there = {b: folder / name for b, name in made.items() if (folder / name).exists()}
+        as_made = {b: gr.update(value=str(path), interactive=True) for b, path in there.items()}
+        return self._offer(folder / DELTA, folder / ANSWERS) | as_made
 
     def _offer(self, delta: Path, csv: Path) -> dict:
         return {
@@ -138,11 +143,12 @@ def section() -> HappenedSection:
         with gr.Row():
             delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")
             csv = gr.DownloadButton(words.CSV, size="md", elem_id="csv")
+            questions = gr.DownloadButton(words.QUESTIONS, size="md", elem_id="questions")
             figures = gr.DownloadButton(words.FIGURES, size="md", elem_id="figures")
             pack = gr.Button(words.PACK, size="md", elem_id="pack")
             washed = gr.DownloadButton(words.WASHED, size="md", visible=False, elem_id="washed")
     state = gr.State(("", []))
-    files = delta, csv, figures, pack, washed
+    files = delta, csv, questions, figures, pack, washed
     return HappenedSection(part, headline, told, only, state, about, plot, stay, *files)
 
 

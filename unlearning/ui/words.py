@@ -217,6 +217,7 @@ MEANINGS = dict(MEASURES.values()) | {
 WARNING = "Mind: {text}"
 DELTA = "Download the change (delta)"
 CSV = "Download the answers (CSV)"
+QUESTIONS = "Download all else that was asked (CSV)"
 FIGURES = "Download the figures (CSV)"
 PACK = "Pack the washed model"
 WASHED = "Download the washed model (zip)"
