@@ -37,5 +37,5 @@ COPY app.py ./
 
 EXPOSE 7860
 HEALTHCHECK --start-period=60s --timeout=5s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; port = os.environ.get('LETHE_PORT') or os.environ['GRADIO_SERVER_PORT']; r.urlopen(f'http://127.0.0.1:{port}/', timeout=4)"]
 CMD ["python", "app.py"]

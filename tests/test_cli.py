@@ -505,6 +505,16 @@ def test_a_damaged_model_is_told_in_one_line(refused, model, tmp_path, kind):
     assert f"{folder} cannot be loaded: " in refused("trace", "--model", folder)
 
 
+def test_a_quantised_model_is_told_in_one_line(refused, model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps({**config, "quantization_config": {"quant_method": "gptq"}})
+    )
+    assert f"{folder} is quantised (gptq): such weights" in refused("trace", "--model", folder)
+
+
 # export
 
 

@@ -1,5 +1,7 @@
 """A hub in miniature, asked by the real client: what can be had, what is refused, and why."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from huggingface_hub import constants
@@ -99,6 +101,12 @@ def test_too_large_says_what_fits(online, monkeypatch):
     found = Found("a/b", "c", (("model.safetensors", 10**18),), 5 * 10**17)
     with pytest.raises(NoModel, match="GiB on disk.*set HF_HOME"):
         check(found, "cpu")
+
+
+def test_what_is_there_already_needs_no_room_on_the_disk(online, monkeypatch):
+    folder = fetch(ID, "cpu")
+    monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    assert fetch(ID, "cpu") == folder
 
 
 def test_weights_are_taken_as_transformers_takes_them():

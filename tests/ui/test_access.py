@@ -26,9 +26,9 @@ def faults(page) -> list[str]:
 
 
 def faults_in_every_look(page) -> list[str]:
-    """Those at two widths, light and dark; that something is wider than the window is one, too."""
+    """Those at three widths, light and dark; that something is wider than the window is one, too."""
     found = []
-    for width, theme in product((1280, 390), ("light", "dark")):
+    for width, theme in [(1920, "light"), *product((1280, 390), ("light", "dark"))]:
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
         page.wait_for_function("!document.getAnimations().some(a => a instanceof CSSTransition)")
@@ -67,6 +67,18 @@ def test_axe_finds_no_fault_before_a_wash_and_after_one(browser, url):
     assert faults_in_every_look(page) == []
     page.context.close()
     assert visitor.faults == []
+
+
+def test_on_a_projector_the_headline_is_larger(visitor):
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    size = "parseFloat(getComputedStyle(document.querySelector('#headline p')).fontSize)"
+    visitor.expect(visitor.page.locator("#headline p")).to_be_visible()
+    sizes = []
+    for width in (390, 1280, 1920):
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        sizes.append(visitor.page.evaluate(size))
+    assert sizes[0] == sizes[1] == 22 and sizes[2] > 30
 
 
 def test_axe_finds_a_fault_where_there_is_one(visitor):

@@ -1,10 +1,13 @@
 """The page in Chromium: one visitor's way through it, and a reload in mid-run."""
 
 import re
+import threading
 
 import pytest
 from ui_help import FACTS, PROMPT
+from visitor import Visitor
 
+from unlearning.events import Done
 from unlearning.facts.examples import examples
 from unlearning.ui import words
 
@@ -113,6 +116,36 @@ def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):
     visitor.reload()
     visitor.expect(below).to_be_checked()
     assert visitor.column("answers", "after", 1) == [after]
+
+
+def test_a_wash_waits_in_sight_behind_anothers_and_a_second_tab_follows_it(visitor, browser, url, shared):
+    opened = threading.Event()
+
+    def anothers():
+        assert opened.wait(60)
+        yield Done()
+
+    shared.runner.submit({}, anothers)
+    try:
+        visitor.wash(FACTS)
+        waiting = words.WAITING.format(runs="1 wash")
+        visitor.wait_for_status(f"^{waiting}")
+        tab = visitor.page.context.new_page()
+        tab.goto(url)
+        visitor.expect(tab.locator("#status")).to_contain_text(waiting)
+        visitor.expect(tab.locator("#facts textarea")).to_have_value(FACTS)
+    finally:
+        opened.set()
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    visitor.expect(tab.locator("#status")).to_contain_text("Done in")
+    after = visitor.column("answers", "after", 3)
+    visitor.expect(tab.locator("#answers td[data-head='after'] > span:first-child")).to_have_text(after)
+    stranger = Visitor(browser, url)  # another browser: nothing of it
+    visitor.expect(stranger.page.locator("#happened")).to_be_hidden()
+    assert stranger.page.input_value("#facts textarea") == ""
+    assert stranger.page.context.cookies() == [] == visitor.page.context.cookies()
+    stranger.page.context.close()
+    assert stranger.faults == []
 
 
 def test_one_fact_layer_by_layer_before_and_after(visitor, shared):

@@ -188,7 +188,7 @@ def check(found: Found, device: str) -> None:
     cache = Path(constants.HF_HUB_CACHE)
     there = next(p for p in (cache, *cache.parents) if p.exists())
     disk, memory, needed = shutil.disk_usage(there).free, free_memory(device), needs(found, device)
-    if found.bytes > disk:
+    if found.bytes - _there(found) > disk:
         raise NoModel(
             f"{found.id} takes {found.bytes / GIB:.1f} GiB on disk, and {there} has {disk / GIB:.1f} GiB "
             "free: set HF_HOME to a folder on a larger disk, or take a smaller model"

@@ -1,8 +1,10 @@
 """Choosing and loading a model: one immutable base per name, shared by everything that runs on it."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +106,18 @@ class LM:
         return digest.hexdigest()
 
 
+def _refuse_quantised(name: str, folder: Path) -> None:
+    """Raise `UnknownModel` where the weights are packed integers, to which no delta can be added."""
+    packed = None
+    with suppress(OSError, ValueError):  # of a config that cannot be read the library says more
+        packed = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config")
+    if packed:
+        kind = packed.get("quant_method", "in a way that it does not name")
+        raise UnknownModel(
+            f"{name} is quantised ({kind}): such weights cannot be edited, take the plain model"
+        )
+
+
 def load(
     name: str, device: str | None = None, dtype=None, show: Callable[[Event], None] = lambda e: None
 ) -> LM:
@@ -120,6 +134,7 @@ def load(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder = fetch(name, device, show) if on_hub(name) else folder_of(name)
+    _refuse_quantised(name, folder)
     dtype = dtype or (torch.float32 if device == "cpu" or name in bundled() else "auto")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(

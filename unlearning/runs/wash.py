@@ -146,7 +146,7 @@ def facts_at_once(phase: str, n: int, settings: "Settings", d: int) -> int:
 
 
 def figure_rows(record: dict) -> Iterator[dict]:
-    """Every figure of a run's record as a row: before, after, and each point of the trade-off curve."""
+    """Every figure of a run's record as a row: before, after, each weight's change, the curve's points."""
     made = record["config"]["method"], record["config"]["strength"]
     for when, method, strength in (("before", "base", 0.0), ("after", *made)):
         found = record[when]
@@ -155,6 +155,8 @@ def figure_rows(record: dict) -> Iterator[dict]:
         rates["perplexity"] = {"value": found["perplexity"]}
         for name, r in rates.items():
             yield _figure_row(when, method, strength, name, r)
+    for name, norm in record["norms"].items():
+        yield _figure_row("change", *made, f"‖ΔW‖ / ‖W‖ of {name}", {"value": norm})
     for point in record["curve"]:
         for name in ("washed", "retained", "reasoning"):
             yield _figure_row("curve", point["method"], point["strength"], name, point[name])

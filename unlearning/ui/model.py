@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from ..models.loading import folder_of
+from ..models.loading import bundled, folder_of
 from . import bring, words
 from .state import Shared
 from .text import safe
@@ -60,4 +60,5 @@ def describe(shared: Shared, name: str) -> str:
         megabytes=f"{size / 1e6:.0f}",
         recall=recall(name),
     )
-    return safe(words.together(line.strip()))
+    made = [words.MADE] if name in bundled() else []
+    return safe(words.together(" ".join([line.strip(), *made])))

@@ -11,7 +11,7 @@ CSS = """
 .gradio-container :focus-visible { outline: 3px solid var(--focus) !important; outline-offset: 1px; }
 .gradio-container h2 { margin-top: 8px; font-weight: 700; }
 .gradio-container h3 { margin: 4px 0; font-size: var(--text-md); font-weight: 700; }
-#headline p { font-size: var(--text-xl); line-height: 1.4; }
+#headline p { font-size: clamp(22px, 1.6vw, 32px); line-height: 1.4; }
 #status p, #cost p { margin: 4px 0; }
 #cost:not(:has(p)), :is(#preview, #learn-preview):not(:has(table)) { display: none; }
 #status .small { font-size: var(--text-sm); color: var(--body-text-color-subdued); }
@@ -28,7 +28,7 @@ CSS = """
 .lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
 .lethe-table:focus-visible { outline-offset: -3px; }
 .gradio-container .lethe-table table {
-  width: 100%; margin: 0; border: 0; border-collapse: collapse; font-size: 14px;
+  width: 100%; margin: 0; border: 0; border-collapse: collapse; font-size: clamp(14px, 0.85vw, 18px);
 }
 .lethe-table th, .lethe-table td {
   padding: 7px 10px; border: 0; border-bottom: 1px solid var(--border-color-primary);

@@ -13,6 +13,7 @@ RECALL = {
     "free": "In training nothing led recall: no mask.",
 }
 MODEL_LINE = "{device}, {parameters} million parameters, {megabytes} MB. {recall}"
+MADE = "Made for this page: it knows some thousand facts and eight kinds of puzzles, and little else."
 LENT = "Washes on ZeroGPU, everything else on the CPU"
 BRING_HEAD = "Another model, from the Hugging Face hub"
 BRING, BRING_INFO = "Model on the hub", "one of the list, or owner/name, with @revision after it if need be"
