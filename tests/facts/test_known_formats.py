@@ -114,6 +114,61 @@ def test_counterfacts_neighbours_keep_what_was_true():
     assert fact.object == "Ruritania" and how.startswith("LAW wiki facts") and fact.neighbours == ()
 
 
+def asking_france(how):
+    """A bundled fact, with a paraphrase of one's own, as formats bring it; the template it becomes."""
+    rewrite = {"prompt": "The capital of {} is", "subject": "France", "target_true": {"str": "Paris"}}
+    question = "What is the capital of France?"
+    records = {
+        "CounterFact": {
+            "requested_rewrite": rewrite,
+            "paraphrase_prompts": ["It rained. The seat of France is"],
+        },
+        "zsRE": {
+            "subject": "France",
+            "src": question,
+            "answers": ["Paris"],
+            "rephrase": "Which city rules France?",
+        },
+        "EasyEdit": {
+            "prompt": question,
+            "ground_truth": "Paris",
+            "rephrase_prompt": "Which city rules France?",
+        },
+        "TOFU": {"question": question, "answer": "Paris", "paraphrased_question": "Which city rules France?"},
+    }
+    mine = {"CounterFact": "It rained. The seat of {} is", "zsRE": "Which city rules {}? Answer:"}
+    return records[how], mine.get(how, "Q: Which city rules {}? A:")
+
+
+@pytest.mark.parametrize("how", ["CounterFact", "zsRE", "EasyEdit", "TOFU"])
+def test_paraphrases_of_ones_own_are_asked_of_a_bundled_fact_too_before_its_own(how):
+    record, mine = asking_france(how)
+    (found,) = read_text(json.dumps([record])).facts
+    (bundled,) = (f for f in world() if (f.subject, f.relation) == ("France", "capital"))
+    assert found.fact.key == bundled.key or how == "zsRE"
+    assert found.fact.paraphrases[0] == mine and "1 of 1 paraphrases" in found.how
+    if found.fact.key == bundled.key:
+        assert found.fact.paraphrases == (mine, *bundled.paraphrases)
+        assert found.fact.prompts[-len(bundled.prompts) :] == bundled.prompts  # a wash asks as it did
+
+
+def test_what_a_wash_may_ask_itself_and_what_is_said_twice_is_no_paraphrase():
+    (bundled,) = (f for f in world() if (f.subject, f.relation) == ("France", "capital"))
+    record, _ = asking_france("CounterFact")
+    record["paraphrase_prompts"] = [
+        t.replace("{}", "France") for t in (*bundled.prompts, *bundled.paraphrases)
+    ]
+    (found,) = read_text(json.dumps([record])).facts
+    assert found.fact == bundled
+
+
+def test_tofus_other_answers_are_named_as_left_out():
+    _, how = read("TOFU")
+    assert (
+        how[0].endswith("paraphrased_answer left out, perturbed_answer left out") and "left out" not in how[1]
+    )
+
+
 def test_a_request_is_washed_of_what_is_true_where_it_tells():
     (fact, other), (how, also) = read("MEMIT request")
     assert fact.object == "football" and "washed: target_new" in how

@@ -193,15 +193,16 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_four_times_as_much_of_anything_takes_no_more_than_twelve_times_as_long(name):
+def test_eight_times_as_much_of_anything_takes_no_more_than_32_times_as_long(name):
+    """Where time grew with the square it would be 64 times. At best of three: other work slows some."""
+
     def seconds(n):
         text = '[{"a" 1}' + HOSTILE[name] * (n // len(HOSTILE[name]) + 1)
-        best = []
-        while len(best) < 3 and sum(best) < 0.3:
-            began = time.thread_time()
-            list(parts(text, 1, array=True))
-            best.append(time.thread_time() - began)
-        return min(best)
+        began = time.thread_time()
+        list(parts(text, 1, array=True))
+        return time.thread_time() - began
 
-    few, many = seconds(60_000), seconds(240_000)
-    assert many < 12 * max(few, 0.01), (few, many)
+    few, many = min(seconds(30_000) for _ in range(3)), []
+    while len(many) < 3 and (not many or min(many) >= 32 * max(few, 0.003)):
+        many.append(seconds(240_000))
+    assert min(many) < 32 * max(few, 0.003), (few, many)

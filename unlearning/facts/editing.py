@@ -6,8 +6,8 @@ They are made to put something new into a model. What is washed is what was true
 from dataclasses import replace
 
 from .fact import Fact, Question
-from .questions import WHOLE, question_fact
-from .triples import Unclear, known, prompt_fact, subject_key, template_from
+from .questions import WHOLE, question_fact, with_paraphrases
+from .triples import Unclear, prompt_fact, template_from
 from .values import PLACEHOLDER, as_asked, flat, present, questions_in, text_of, texts_of, usable
 
 NQ = "nq question: "  # before the questions about other things in MEND's zsRE
@@ -169,15 +169,6 @@ def rephrased(text: str, fact: Fact) -> str:
 
 def label(found: tuple[Fact, str], name: str) -> tuple[Fact, str]:
     return found[0], f"{name}, {found[1]}"
-
-
-def with_paraphrases(fact: Fact, how: str, said: list[str | None], given: int) -> tuple[Fact, str]:
-    """The fact with these paraphrases. A bundled fact keeps its own, of which there are more."""
-    templates = tuple(t for t in dict.fromkeys(said) if t and t not in fact.prompts)
-    if templates and (subject_key(fact.subject), fact.relation) not in known().facts:
-        fact = replace(fact, paraphrases=templates)
-        how += f", {len(templates)} of {given} paraphrases"
-    return fact, how
 
 
 def with_questions(fact: Fact, how: str, around, follows=()) -> tuple[Fact, str]:

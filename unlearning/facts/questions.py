@@ -53,9 +53,10 @@ def read_question(record: dict, max_text: int):
     said = usable(record.get("paraphrased_question"), max_text)
     if said:
         template = asked_as(template_from(said[0], fact.subject) or said[0], fact.prompts[0])
-        fact, how = replace(fact, paraphrases=(template,)), how + ", 1 paraphrase"
-    if present(record, "perturbed_answer"):
-        how += ", perturbed answers left out"
+        fact, how = with_paraphrases(fact, how, [template], len(said))
+    for field in ("paraphrased_answer", "perturbed_answer"):
+        if present(record, field):
+            how += f", {field} left out"
     return fact, how, fact.object
 
 
@@ -70,8 +71,9 @@ def read_passage(record: dict, max_text: int):
 
 
 def asked_as(question: str, template: str) -> str:
-    """Another question in the way of the first: as question and answer, or to be gone on with."""
-    return f"Q: {question} A:" if template.startswith("Q: ") and template.endswith(" A:") else question
+    """Another question as question and answer, if it or the first is one; else to be gone on with."""
+    asks = question.endswith("?") or (template.startswith("Q: ") and template.endswith(" A:"))
+    return f"Q: {question} A:" if asks else question
 
 
 def question_fact(
@@ -104,6 +106,15 @@ def question_fact(
             return also(fact, answers), f"question, its subject is the longest name shared with the {where}"
     fact = Fact(question, "question", answers, (f"Q: {WHOLE} A:" if as_question else WHOLE,))
     return fact, "question without a subject: its last token stands for the subject's"
+
+
+def with_paraphrases(fact: Fact, how: str, said: list[str | None], given: int) -> tuple[Fact, str]:
+    """The fact with these paraphrases before its own. One that the wash may ask itself is none."""
+    templates = tuple(t for t in dict.fromkeys(said) if t and t not in fact.prompts)
+    if templates:
+        fact = replace(fact, paraphrases=tuple(dict.fromkeys((*templates, *fact.paraphrases))))
+        how += f", {len(templates)} of {given} paraphrases"
+    return fact, how
 
 
 def also(fact: Fact, answers: tuple[str, ...]) -> Fact:
