@@ -25,9 +25,10 @@ def chosen(**other) -> dict:
     return {name: getattr(Settings(), name) for name in setup.SETTINGS} | other
 
 
-def asked(max_steps=2_000, task="topic", text="", forget=("capital",), seeds=1, **other):
+def asked(max_steps=2_000, task="topic", text="", forget=("capital",), forget_text="", seeds=1, **other):
     shared = SimpleNamespace(limits=LIMITS, max_steps=max_steps)
-    return setup.asked_for(shared, NAME, task, text, list(forget), seeds, True, *chosen(**other).values())
+    tasks = task, text, list(forget), forget_text
+    return setup.asked_for(shared, NAME, *tasks, seeds, True, *chosen(**other).values())
 
 
 # what is asked for
@@ -45,7 +46,7 @@ def test_the_defaults_of_every_task_can_be_run(task):
     start = setup.defaults(NAME, task)
     shared = SimpleNamespace(limits=LIMITS, max_steps=2_000)
     values = [getattr(start, name) for name in setup.SETTINGS]
-    assert setup.asked_for(shared, NAME, task, "", ["mixed"], 1, True, *values).settings == start
+    assert setup.asked_for(shared, NAME, task, "", ["mixed"], "", 1, True, *values).settings == start
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,8 @@ def test_the_defaults_of_every_task_can_be_run(task):
         ({"forget": []}, words.NO_FORGET),
         ({"forget": ["none"]}, words.NO_FORGET),
         ({"task": "own"}, words.EMPTY_TEXT),
+        ({"forget": ["own"]}, words.EMPTY_FORGET),
+        ({"forget": ["own"], "forget_text": "a | b"}, "1 rows are too few"),
         ({"steps": 300, "seeds": 7}, "300 learning steps × 7 seeds would be 2,100; here 2,000 are allowed"),
         ({"steps": 11, "max_steps": 10}, "11 learning steps × 1 seed would be 11"),
     ],
@@ -108,6 +111,15 @@ def test_a_text_of_ones_own_is_a_task_and_half_characters_do_no_harm():
     task = setup.learning_task(words.OWN, ROWS + "\n\ud800 | x", NAME, LIMITS)
     assert (len(task.train), len(task.test)) == (21, 5)
     "".join(s.prompt for s in task.train + task.test).encode()
+
+
+def test_what_may_be_forgotten_can_be_ones_own_too():
+    mine = asked(forget=["own"], forget_text=ROWS).forget
+    assert {s.prompt for s in mine.train + mine.test} == {f"question {i}" for i in range(25)}
+    both = asked(forget=["capital", "own"], forget_text=ROWS).forget
+    assert len(both.train) == len(mine.train) + len(setup.forgetting_task(["capital"]).train)
+    assert setup.forgetting_title(["own", "capital"]) == f"capital + {words.OWN_SHORT}"
+    assert setup.forgetting_title(["own"]) == words.OWN_SHORT
 
 
 def test_the_mixture_of_all_holds_every_other_choice():

@@ -10,11 +10,13 @@ from test_access import Keyboard, faults_in_every_look, open_every_fold
 from test_payloads import hit
 from visitor import Visitor
 
+from unlearning.tasks.bundled import of_relation
 from unlearning.ui.learn import words
 
 pytestmark = pytest.mark.browser
 
 PLACES = "Anna Bert Cora Dirk Emma Finn Gina Hans Ilse Jan Kira Lars Mona Nils Olga Paul Quin Rita Sven Tina"
+CAPITALS = {f.subject: f.object for f in of_relation("capital")[:30]}
 TASK = "\n".join(f"{name} likes the | {name[::-1].lower()}" for name in PLACES.split())
 
 
@@ -311,6 +313,34 @@ def test_the_whole_way_with_the_keyboard_alone(learner):
     keyboard.to("#samples button[data-i]")
     keyboard.press("Enter")
     learner.expect(page.locator("#detail h3")).to_have_text(words.DETAIL.format(i=1))
+
+
+def test_what_may_be_forgotten_is_brought_in_a_file(learner, shared, tmp_path):
+    page = learner.page
+    learner.choose(forget=words.OWN_TITLE, steps=2)
+    learner.expect(page.locator("#forget-about")).to_have_text(words.EMPTY_FORGET)
+    file, nasty = tmp_path / "mine.csv", "<img src=x onerror=window.hit=1>"
+    asks = [f"The capital of {place} is" for place in CAPITALS]
+    rows = [f"{ask},{place}" for ask, place in zip(asks, CAPITALS.values(), strict=True)]
+    file.write_text("\n".join(["question,answer", *rows, f"{nasty},x", "no answer,"]), encoding="utf-8")
+    with page.expect_file_chooser() as chooser:
+        page.click("#forget-upload")
+    chooser.value.set_files(file)
+    learner.expect(page.locator("#forget-about")).to_contain_text("to be answered by the model itself")
+    read = learner.column("forget-preview", "question", len(asks) + 1)
+    assert read == [*asks, nasty] and not hit(learner)
+    learner.expect(page.locator("#forget-preview")).to_contain_text("missing or empty")
+    page.click("#learn-run")
+    learner.wait_for(r"^Done in [\d.]+ s\.")
+    assert json.loads((newest(shared) / "config.json").read_text())["forget_text"] == file.read_text()
+    record = json.loads((newest(shared) / "run.json").read_text())
+    assert record["config"]["forget"] == words.OWN
+    with open(newest(shared) / "confidence.csv", encoding="utf-8-sig", newline="") as f:
+        assert {row["prompt"] for row in csv.DictReader(f)} <= {*asks, nasty}
+    learner.reload()
+    learner.wait_for(r"^Done in [\d.]+ s\.")
+    assert page.input_value("#forget-text textarea") == file.read_text()
+    learner.expect(page.locator("#outcome")).to_contain_text(words.OWN_SHORT)
 
 
 def test_no_payload_runs_from_a_task_or_a_files_name(learner, tmp_path):

@@ -13,7 +13,7 @@ CSS = """
 .gradio-container h3 { margin: 4px 0; font-size: var(--text-md); font-weight: 700; }
 #headline p { font-size: clamp(22px, 1.6vw, 32px); line-height: 1.4; }
 #status p, #cost p { margin: 4px 0; }
-#cost:not(:has(p)), :is(#preview, #learn-preview):not(:has(table)) { display: none; }
+#cost:not(:has(p)), [id$="preview"]:not(:has(table)) { display: none; }
 #status .small { font-size: var(--text-sm); color: var(--body-text-color-subdued); }
 #status progress {
   width: 100%; height: 10px; border: 0; appearance: none;
@@ -24,7 +24,7 @@ CSS = """
 #status progress::-moz-progress-bar { background: #0f766e; }
 .dark #status progress::-webkit-progress-value { background: #2dd4bf; }
 .dark #status progress::-moz-progress-bar { background: #2dd4bf; }
-:is(#preview, #learn-preview, #answers, #stay, #status, #cost, #row-note) .html-container { padding: 0; }
+:is([id$="preview"], #answers, #stay, #status, #cost, #row-note) .html-container { padding: 0; }
 .lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
 .lethe-table:focus-visible { outline-offset: -3px; }
 .gradio-container .lethe-table table {
@@ -41,7 +41,7 @@ CSS = """
 }
 .gradio-container .lethe-table tr { border: 0; }
 .lethe-table tr:last-child td { border-bottom: 0; }
-:is(#preview, #learn-preview) .lethe-table { max-height: 400px; }
+[id$="preview"] .lethe-table { max-height: 400px; }
 .lethe-table .bar { display: block; height: 5px; margin-top: 3px; width: calc(var(--share) * 100%); }
 .lethe-table .bar.before { background: #64748b; }
 .lethe-table .bar.after { background: #0d9488; }

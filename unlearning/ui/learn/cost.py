@@ -59,7 +59,7 @@ def pieces_of(shared: Shared, asked: Asked) -> tuple:
     from ...lwf.forecast import measure
 
     lm, s = shared.lm(asked.model), asked.settings
-    key = lm.hash, hash(asked.task), asked.forget.name, s.subset, s.batch, s.unlearn_batch, s.chunk
+    key = lm.hash, hash(asked.task), hash(asked.forget), s.subset, s.batch, s.unlearn_batch, s.chunk
     with _lock:
         if key in _measured:
             _measured.move_to_end(key)

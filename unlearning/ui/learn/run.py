@@ -19,14 +19,14 @@ class Unlearnable(ValueError):
     """What was asked cannot be run; the message says why, in plain words."""
 
 
-def begin(shared: Shared, asked: Asked, task: str, text: str, forget: list[str]) -> str:
+def begin(shared: Shared, asked: Asked, task: str, text: str, forget: list[str], forget_text: str) -> str:
     """Queue the run and return its id. Raises `QueueFull`.
 
-    `task`, `text`, `forget`: as they were chosen, so that the page can show them again.
+    `task`, `text`, `forget`, `forget_text`: as they were chosen, so that the page can show them again.
     """
     plain = asdict(asked.settings)
     config = {"kind": "learn", "model": asked.model, "task": task, "text": text, "forget": forget}
-    config |= {"seeds": asked.seeds, "frontier": asked.frontier}
+    config |= {"forget_text": forget_text, "seeds": asked.seeds, "frontier": asked.frontier}
     config |= {"settings": {name: plain[name] for name in SETTINGS}}
     known: Future[str] = Future()  # the worker may begin before `submit` has returned
     id = shared.runner.submit(config, lambda: job(shared, asked, shared.runner.folder(known.result())))

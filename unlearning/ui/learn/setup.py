@@ -10,18 +10,16 @@ import gradio as gr
 from ...facts.read import UnreadableFile, text_of_file
 from ...models.loading import folder_of
 from ...tasks.task import Task, UnknownTask
-from .. import fetch
 from ..preview import MARGIN, positions
 from ..tables import table
 from ..text import safe
 from ..words import NONE, PREVIEW, PROBLEMS_HEAD
-from . import words
+from . import own, words
 
 if TYPE_CHECKING:
     from ...lwf.settings import Settings
     from ...tasks.read import TaskReading
 
-FILES = ["text", ".csv", ".tsv", ".json", ".jsonl"]
 SETTINGS = ("select", "loss", "alpha", "interval", "portion", "lr", "steps", "samples", "subset", "ahead")
 NUMBERS = {"alpha": float, "interval": int, "portion": float, "lr": float, "steps": int, "samples": int}
 
@@ -34,21 +32,22 @@ class NotReady(ValueError):
 class SetupSection:
     task: gr.Dropdown
     about: gr.Markdown
-    own: gr.Column
-    text: gr.Textbox
-    upload: gr.UploadButton
-    check: gr.Button
-    fetch: fetch.FetchSection | None
-    rows: gr.HTML
+    own: own.OwnSection
     forget: gr.CheckboxGroup
     about_forget: gr.Markdown
+    own_forget: own.OwnSection
     seeds: gr.Slider
     settings: dict[str, gr.components.Component]
     frontier: gr.Checkbox
 
     def inputs(self) -> list:
         """What `asked_for` is given, in its order, after the model's name."""
-        return [self.task, self.text, self.forget, self.seeds, self.frontier, *self.shown()]
+        chosen = [self.task, self.own.text, self.forget, self.own_forget.text]
+        return [*chosen, self.seeds, self.frontier, *self.shown()]
+
+    def tasks(self) -> list:
+        """What `describe` is given, in its order, after the model's name."""
+        return [self.task, self.own.text, self.forget, self.own_forget.text, self.settings["samples"]]
 
     def shown(self) -> list:
         """The settings that have a default for a task and a model."""
@@ -59,14 +58,14 @@ class SetupSection:
 
     def described(self) -> list:
         """All that `describe` updates."""
-        return [self.about, self.own, self.rows, self.about_forget]
+        return [self.about, *self.own.outputs(), self.about_forget, *self.own_forget.outputs()]
 
-    def describe(self, name: str, task: str, text: str, forget: list[str], samples, limits) -> dict:
+    def describe(self, name: str, task, text: str, forget, forget_text: str, samples, limits) -> dict:
         """Updates that say what the chosen tasks are, or what is wrong with them.
 
         `samples`: how many a seed draws of the learning task's; 0 or None for all.
         """
-        rows = ""
+        rows = rows_forget = ""
         try:
             found = rows_of(text, name, limits) if task == words.OWN else None
             rows = as_read(found) if found else ""
@@ -75,15 +74,14 @@ class SetupSection:
         except NotReady as error:
             said = str(error)
         try:
-            letting_go = about(forgetting_task(forget), words.ABOUT_FORGET)
+            found = rows_of(forget_text, name, limits, words.EMPTY_FORGET) if words.OWN in forget else None
+            rows_forget = as_read(found) if found else ""
+            letting_go = about(forgetting_task(forget, found), words.ABOUT_FORGET)
         except NotReady as error:
             letting_go = str(error)
-        return {
-            self.about: safe(said),
-            self.rows: rows,
-            self.about_forget: safe(letting_go),
-            self.own: gr.update(visible=task == words.OWN),
-        }
+        told = {self.about: safe(said), self.about_forget: safe(letting_go)}
+        told |= self.own.show(task == words.OWN, rows)
+        return told | self.own_forget.show(words.OWN in forget, rows_forget)
 
     def fill(self, settings: "Settings") -> dict:
         """Updates that show settings."""
@@ -91,7 +89,8 @@ class SetupSection:
 
     def restore(self, config: dict) -> dict:
         """Updates that show what a run was asked."""
-        same = {getattr(self, n): config[n] for n in ("task", "text", "forget", "seeds", "frontier")}
+        same = {getattr(self, n): config[n] for n in ("task", "forget", "seeds", "frontier")}
+        same |= {self.own.text: config["text"], self.own_forget.text: config.get("forget_text", "")}
         return same | {self.settings[name]: config["settings"][name] for name in SETTINGS}
 
 
@@ -116,36 +115,22 @@ def section(shared) -> SetupSection:
     task = gr.Dropdown(learn, value=first, label=words.TASK, info=words.TASK_INFO, elem_id="learn-task")
     start = defaults(shared.names[0], first)
     said = gr.Markdown(safe(about(learning(first), words.ABOUT, start.samples)), elem_id="learn-about")
-    with gr.Column(visible=False) as own:
-        text = gr.Textbox(
-            label=words.TEXT,
-            info=words.TEXT_INFO,
-            placeholder=words.TEXT_EMPTY,
-            lines=6,
-            max_lines=12,
-            max_length=shared.limits[1],
-            elem_id="learn-text",
-        )
-        with gr.Row():
-            check = gr.Button(words.CHECK, elem_id="learn-check", min_width=120)
-            upload = gr.UploadButton(words.UPLOAD, file_types=FILES, elem_id="learn-upload", min_width=120)
-        fetching = fetch.section(shared, "learn-")
-        rows = gr.HTML("", elem_id="learn-preview", js_on_load=None)
+    own_learn = own.section(shared, "learn-")
     forget = gr.CheckboxGroup(
-        [(forgetting(n).title, n) for n in FORGET_NAMES],
+        [*((forgetting(n).title, n) for n in FORGET_NAMES), (words.OWN_TITLE, words.OWN)],
         value=[MIXED],
         label=words.FORGET,
         info=words.FORGET_INFO,
         elem_id="learn-forget",
     )
     said_forget = gr.Markdown(safe(about(forgetting(MIXED), words.ABOUT_FORGET)), elem_id="forget-about")
+    own_forget = own.section(shared, "forget-")
     seeds = gr.Slider(
         1, 10, value=1, step=1, label=words.SEEDS, info=words.SEEDS_INFO, buttons=[], elem_id="learn-seeds"
     )
     settings, frontier = _advanced(start)
-    return SetupSection(
-        task, said, own, text, upload, check, fetching, rows, forget, said_forget, seeds, settings, frontier
-    )
+    forgotten = forget, said_forget, own_forget
+    return SetupSection(task, said, own_learn, *forgotten, seeds, settings, frontier)
 
 
 def _advanced(start: "Settings") -> tuple[dict, gr.Checkbox]:
@@ -208,12 +193,12 @@ def bundled_task(name: str | None) -> Task:
         raise NotReady(words.NO_TASK) from error
 
 
-def rows_of(text: str, model: str, limits: tuple[int, int]) -> "TaskReading":
-    """How each row of a text is read, for this model. Raises `NotReady`."""
+def rows_of(text: str, model: str, limits: tuple[int, int], empty: str = words.EMPTY_TEXT) -> "TaskReading":
+    """How each row of a text is read, for this model. Raises `NotReady`, with `empty` for no text."""
     from ...tasks.read import BadTask, reading
 
     if not (text or "").strip():
-        raise NotReady(words.EMPTY_TEXT)
+        raise NotReady(empty)
     rows, size = limits
     plain = text.encode("utf-8", "replace").decode()  # halves of characters are none
     try:
@@ -244,16 +229,28 @@ def as_read(found: "TaskReading") -> str:
     return table(PREVIEW, words.ROWS_HEAD, rows) + table(words.ROWS_LEFT, PROBLEMS_HEAD, left)
 
 
-def forgetting_task(names: list[str]) -> Task:
-    """The bundled forgetting tasks as one; the mixture of all holds every other. Raises `NotReady`."""
-    from ...tasks.bundled import MIXED, forgetting
+def forgetting_task(names: list[str], read: "TaskReading | None" = None) -> Task:
+    """The forgetting tasks as one, one's own, which was `read`, among them; of the bundled ones the mixture
+    of all holds every other. Raises `NotReady`.
+    """
+    from ...tasks.bundled import MIXED, forgetting, joined
 
+    bundled = [name for name in names if name != words.OWN]
     if not names:
         raise NotReady(words.NO_FORGET)
     try:
-        return forgetting(MIXED if MIXED in names else ",".join(names))
+        tasks = [forgetting(MIXED if MIXED in bundled else ",".join(bundled))] if bundled else []
     except UnknownTask as error:
         raise NotReady(words.NO_FORGET) from error
+    tasks += [own_task(read)] if read else []
+    return tasks[0] if len(tasks) == 1 else joined(tasks)
+
+
+def forgetting_title(names: list[str]) -> str:
+    """What these forgetting tasks are called together. Raises `NotReady`."""
+    bundled = [name for name in names if name != words.OWN]
+    said = [forgetting_task(bundled).title] if bundled else []
+    return " + ".join(said + [words.OWN_SHORT] * (words.OWN in names))
 
 
 def text_of(path: str, shared) -> str:
@@ -264,11 +261,13 @@ def text_of(path: str, shared) -> str:
         raise NotReady(str(error)) from error
 
 
-def asked_for(shared, model: str, task: str, text: str, forget, seeds, frontier, *chosen) -> Asked:
+def asked_for(shared, model, task, text, forget, forget_text, seeds, frontier, *chosen) -> Asked:
     """The page's choices as a run that can be begun. Raises `NotReady`."""
     from ...lwf.outcome import MAX_SEEDS
 
-    learn, letting_go = learning_task(task, text, model, shared.limits), forgetting_task(forget)
+    learn, mine = learning_task(task, text, model, shared.limits), words.OWN in forget
+    read = rows_of(forget_text, model, shared.limits, words.EMPTY_FORGET) if mine else None
+    letting_go = forgetting_task(forget, read)
     settings = overridden(defaults(model, task), dict(zip(SETTINGS, chosen, strict=True)))
     if not isinstance(seeds, int | float) or seeds != int(seeds) or not 1 <= seeds <= MAX_SEEDS:
         raise NotReady(words.SEEDS_BAD.format(most=MAX_SEEDS))

@@ -78,15 +78,16 @@ class Tab:
     def hidden(self) -> dict:
         return self.confidence.hide() | self.curves.hide() | self.outcome.hide()
 
-    async def start(self, name: str, task: str, text: str, forget: list[str], *rest) -> AsyncIterator[dict]:
+    async def start(self, name: str, *chosen) -> AsyncIterator[dict]:
         """Run is pressed: read again what was chosen, queue the run, follow it."""
+        tasks = chosen[:4]
         try:
-            asked = await asyncio.to_thread(setup.asked_for, self.shared, name, task, text, forget, *rest)
-            id = await asyncio.to_thread(begin, self.shared, asked, task, text, forget)
+            asked = await asyncio.to_thread(setup.asked_for, self.shared, name, *chosen)
+            id = await asyncio.to_thread(begin, self.shared, asked, *tasks)
         except (NotReady, QueueFull, NoModel) as error:
             yield self.going.say(str(error))
             return
-        said = self.setup.describe(name, task, text, forget, asked.settings.samples, self.shared.limits)
+        said = self.setup.describe(name, *tasks, asked.settings.samples, self.shared.limits)
         yield {self.run: id} | self.hidden() | said | self.going.say(words.STARTING, running=True)
         async for updates in self.following(id):
             yield updates
@@ -102,9 +103,8 @@ class Tab:
         except GONE:
             yield {self.run: ""} | self.going.say(words.TOO_OLD)
             return
-        chosen = [config[key] for key in ("model", "task", "text", "forget")] + [
-            config["settings"]["samples"]
-        ]
+        chosen = [config[key] for key in ("model", "task", "text", "forget")]
+        chosen += [config.get("forget_text", ""), config["settings"]["samples"]]
         yield back | self.setup.describe(*chosen, self.shared.limits) | {self.going.cost: ""}
         with contextlib.suppress(UnknownRun):
             async for updates in self.following(id):
@@ -133,7 +133,7 @@ class Tab:
         """The names of what was learned and of what might be forgotten."""
         own = config["task"] == words.OWN
         learn = words.OWN_SHORT if own else setup.learning_task(config["task"], "", "", (0, 0)).title
-        return learn, setup.forgetting_task(config["forget"]).title
+        return learn, setup.forgetting_title(config["forget"])
 
     def stop(self, id: str):
         """Stop is pressed. The follower sees and says the rest."""
@@ -162,18 +162,19 @@ class Tab:
         config_of(self.shared, id)
         return look(self.shared.runner, id).figures["confidence"]
 
-    def describe(self, name: str, task: str, text: str, forget: list[str], samples: float | None) -> dict:
-        return self.setup.describe(name, task, text, forget, samples, self.shared.limits)
+    def describe(self, name: str, *chosen) -> dict:
+        return self.setup.describe(name, *chosen, self.shared.limits)
 
     def refill(self, name: str, task: str) -> dict:
         """Another task or model: the settings that fit them."""
         return self.setup.fill(setup.defaults(name, task or ""))
 
-    def of_file(self, path: str) -> dict:
+    def of_file(self, path: str) -> tuple[str, str]:
+        """An uploaded file's text, and what is wrong with it."""
         try:
-            return {self.setup.text: setup.text_of(path, self.shared)}
+            return setup.text_of(path, self.shared), gr.skip()
         except NotReady as error:
-            return {self.setup.about: safe(str(error))}
+            return gr.skip(), safe(str(error))
 
     def price(self, turn: float, id: str, *asked) -> tuple[float, str]:
         """What a run would cost as it is chosen; nothing is said while the visitor's own goes on."""
@@ -186,7 +187,7 @@ class Tab:
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         quick = {"queue": False} | quiet
         s, going, inputs = self.setup, self.going, [model, *self.setup.inputs()]
-        chosen = [model, s.task, s.text, s.forget, s.settings["samples"]]
+        chosen = [model, *s.tasks()]
         described = s.described()
         turn, late = gr.Number(visible=False), gr.Textbox(visible=False)
         answered = {"outputs": [turn, late], "js": cost.TURNS.take, "trigger_mode": "always_last"}
@@ -202,16 +203,18 @@ class Tab:
         # events of one kind together: a page takes the longer to open, the more of them there are
         another = gr.on([s.task.input, model.input], self.refill, [model, s.task], s.shown(), **quick)
         price(another.then(self.describe, chosen, described, **quick).then)
-        told = [s.forget.input, s.check.click, s.settings["samples"].input]
+        told = [s.forget.input, s.own.check.click, s.own_forget.check.click, s.settings["samples"].input]
         price(gr.on(told, self.describe, chosen, described, **quick).then)
-        taken = s.upload.upload(self.of_file, s.upload, [s.text, s.about], **quick)
-        price(taken.success(self.describe, chosen, described, **quick).then)
-        if came := fetch.wire(self.shared, s.fetch, s.text):
-            price(came(self.describe, chosen, described, **quick).then)
+        for own, about in ((s.own, s.about), (s.own_forget, s.about_forget)):
+            taken = own.upload.upload(self.of_file, own.upload, [own.text, about], **quick)
+            price(taken.success(self.describe, chosen, described, **quick).then)
+            if came := fetch.wire(self.shared, own.fetch, own.text):
+                price(came(self.describe, chosen, described, **quick).then)
         # a tab is not described again when it is opened: that might come after a run that is shown again
         rest = [value.input for name, value in s.settings.items() if name != "samples"]
         price(partial(gr.on, [*rest, s.frontier.input, s.seeds.release, tab.select]))
-        s.text.change(None, None, going.cost, js=cost.TURNS.nothing, **quick)
+        texts = [s.own.text.change, s.own_forget.text.change]
+        gr.on(texts, None, None, going.cost, js=cost.TURNS.nothing, **quick)
         for part in (self.confidence.strip, self.confidence.samples):
             part.pick(self.pick, self.run, self.confidence.detail, **quick)
         gr.on([self.matrix.expand, model.input], matrix.describe, model, self.found, **quick)

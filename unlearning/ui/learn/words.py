@@ -11,7 +11,10 @@ SETUP = "1  What to learn, and what may be forgotten"
 TASK = "Learn"
 TASK_INFO = "the learning task D_L: a test set that is never trained on says how well"
 OWN, OWN_TITLE, OWN_SHORT = "own", "questions and answers of your own …", "your own questions"
-TEXT = "Questions with answers, one pair a line"
+TEXTS = {  # by the prefix of the box
+    "learn-": "Questions with answers to learn, one pair a line",
+    "forget-": "Questions with answers that may be forgotten, one pair a line",
+}
 TEXT_INFO = "question | answer, CSV, TSV, JSON, chats, or sets such as gsm8k, QASC, MedMCQA; at least 20 rows"
 TEXT_EMPTY = "Which river runs through Paris? | the Seine\nWhich river runs through Vienna? | the Danube"
 UPLOAD = "Take a file"
@@ -23,6 +26,7 @@ FORGET_INFO = (
 NO_TASK = "Choose a task to learn."
 NO_FORGET = "Choose at least one task that may be forgotten."
 EMPTY_TEXT = "Nothing to learn yet: paste questions with answers, or take a file."
+EMPTY_FORGET = "Nothing to forget yet: paste questions with answers, or take a file."
 ROWS_HEAD = ["row", "question", "right answers", "how"]
 ROWS_LEFT = "Rows that are left out"
 ABOUT = "{about} {train} to train on, {test} to be asked."
