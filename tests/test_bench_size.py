@@ -25,10 +25,20 @@ def test_a_shape_is_searched_and_solved(monkeypatch):
     found = bench_size.shape("tiny", 3, 0, torch.device("cpu"))
     assert (found["facts"], found["layers"], found["of"], found["dtype"]) == (3, 4, 4, "float32")
     assert min(found[k] for k in ("seconds_a_fact", "operations_a_fact", "rate", "solves_a_layer")) > 0
+    assert found["edited"] == 2 and min(found["again_a_fact"], found["asked_a_fact"]) > 0
+    assert any(
+        "tiny: 332,036 facts, 2 layers, projected from 3" in row for row in bench_size._shape_rows(found)
+    )
     fewer = bench_size.shape("tiny", 3, 3, torch.device("cpu"))
     assert fewer["operations_a_fact"] < found["operations_a_fact"]
     with pytest.raises(ValueError, match="build more than 2"):
         bench_size.shape("tiny", 3, 2, torch.device("cpu"))
+
+
+def test_a_whole_wash_is_projected_from_its_parts():
+    parts = {"name": "m", "edited": 3, "seconds_a_fact": 1.0, "again_a_fact": 0.25, "asked_a_fact": 0.5}
+    parts |= {"solves_a_layer": 100.0}
+    assert bench_size.projected(parts, 10) == 10 * (0.5 * 3 + 1.0 + 2 * 2 * 0.25) + 300
 
 
 def test_the_table_gives_every_ratio_beside_its_figures():

@@ -28,7 +28,7 @@ from .bench import phases, targets
 from .events import Event, Phase
 from .facts.fact import Fact
 from .facts.world import relations, world
-from .law.contexts import Groups
+from .law.contexts import Groups, keys_and_residuals
 from .law.settings import PAPER, Settings, settings_for
 from .law.statistics import statistics
 from .law.targets import find_block
@@ -38,9 +38,11 @@ from .lwf.speed import scoring
 from .models.adapters import adapter_for
 from .models.loading import LM, bundled, load
 from .pretrain.corpus import held_out, made_up_name
+from .probes.knowledge import ask, knows
 
 PARTS = ("targets", "facts", "shape", "scoring")
 SIZES = (100, 1_000, 10_000)
+ALL = 332_036  # facts that LAW's largest wash takes at once
 BIG = {"gpt2-xl": ("gpt2", 48, 1600), "gpt-j-6b": ("gptj", 28, 4096)}
 DTYPE = {"gpt2-xl": torch.float32, "gpt-j-6b": torch.bfloat16}  # both fit in 24 GB
 Show = Callable[[Event], None]
@@ -138,8 +140,9 @@ def _memory(name: str) -> int:
 
 
 def shape(name: str, n: int, built: int, device: torch.device) -> dict:
-    """The paper's settings on a model of this shape with random weights: n facts' targets and keys, and one
-    layer's solves, in seconds; and as a share of the matrix rate measured beside them."""
+    """The paper's settings on a model of this shape with random weights: n facts' targets and keys, these
+    read again, the facts asked, and one layer's solves, in seconds; and the first as a share of the matrix
+    rate measured beside them."""
     found, G, RK, settings = _searched(name, n, built, device)  # its model is given back by now
     f = len(G)
     X = torch.randn(f, 2 * f, dtype=torch.float64, device=device)
@@ -177,6 +180,17 @@ def _searched(name: str, n: int, built: int, device: torch.device) -> tuple[dict
         _wait(device)
 
     seconds = _seconds(search)
+    first = settings.layers[0]
+
+    def read_again() -> None:
+        for block in groups:
+            keys_and_residuals(lm, block, first, last)
+        _wait(device)
+
+    def asked() -> None:
+        knows(lm, ask(facts), facts)
+        _wait(device)
+
     tokens = sum(map(len, groups[0].ids))
     cost = {
         "name": name,
@@ -185,6 +199,9 @@ def _searched(name: str, n: int, built: int, device: torch.device) -> tuple[dict
         "dtype": str(lm.model.dtype).removeprefix("torch."),
         "facts": n,
         "seconds_a_fact": seconds / n,
+        "again_a_fact": _seconds(read_again) / n,
+        "asked_a_fact": _seconds(asked) / n,
+        "edited": len(settings.layers),
         "operations_a_fact": counter.get_total_flops() / n,
         "rate": counter.get_total_flops() / seconds,
         "matrix_rate": matrix_rate(min(tokens, 4096), d, f, lm.model.dtype, device),
@@ -233,6 +250,18 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def projected(s: dict, facts: int = ALL) -> float:
+    """Seconds of the whole wash of so many facts, from what a shape's parts took; all known, none of C.
+
+    Asked before; the search with the first layer's keys; in each later layer all keys and residuals read
+    again for the initial update, once more for the ascent, and every fact asked if it is still answered; and
+    each layer's solves, whatever the facts. More than it takes: the ascent reads only what is left.
+    """
+    later = s["edited"] - 1
+    a_fact = s["asked_a_fact"] * (1 + later) + s["seconds_a_fact"] + 2 * later * s["again_a_fact"]
+    return facts * a_fact + s["edited"] * s["solves_a_layer"]
+
+
 def table(result: dict) -> Iterator[str]:
     """The result as Markdown."""
     yield f"{result['model']}, {result['device']}, {result['threads']} threads:"
@@ -273,3 +302,7 @@ def _shape_rows(s: dict) -> Iterator[str]:
     share = f"{s['rate'] / s['matrix_rate']:.0%} of {s['matrix_rate'] / 1e9:.0f} GFLOP/s"
     yield f"| {what}: targets and keys of one | {took} | {share} |"
     yield f"| {s['name']}: initial update and ascent of one layer | {s['solves_a_layer']:.1f} s | |"
+    yield (
+        f"| {s['name']}: {ALL:,} facts, {s['edited']} layers, projected from {s['facts']:,} "
+        f"| {projected(s) / 3600:,.1f} h | |"
+    )
