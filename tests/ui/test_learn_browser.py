@@ -34,8 +34,11 @@ class Learner(Visitor):
         self.page.get_by_role("option", name=words.OWN_TITLE).click()
         self.page.fill("#learn-text textarea", text)
         boxes = self.page.locator("#learn-forget")
-        boxes.get_by_label("a mixture of all", exact=True).uncheck()
-        boxes.get_by_label(forget, exact=True).check()
+        mixture, wanted = (boxes.get_by_label(name, exact=True) for name in ("a mixture of all", forget))
+        mixture.click()  # not `uncheck`, which looks at once whether it was drawn
+        self.expect(mixture).not_to_be_checked()
+        wanted.click()
+        self.expect(wanted).to_be_checked()
         fold = self.page.locator("#learn-advanced > button")
         if not self.page.locator("#learn-steps input").is_visible():
             fold.click()
