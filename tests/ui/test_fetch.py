@@ -41,8 +41,8 @@ def test_the_page_asks_no_hub_unless_it_is_told_to(tmp_path):
 
 
 def test_fetched_rows_are_read_as_a_file_of_them_would_be(tmp_path, hub):
-    ids, (fetched, for_task), demo = page(tmp_path, hub=True, limits=(5, 10_000))
-    assert {"hub", "hub-source", "learn-hub", "learn-hub-fetch"} <= ids
+    ids, (fetched, *for_tasks), demo = page(tmp_path, hub=True, limits=(5, 10_000))
+    assert {"hub", "hub-source", "learn-hub", "learn-hub-fetch", "forget-hub", "forget-hub-fetch"} <= ids
     assert all(f.api_visibility == "private" for f in demo.fns.values() if f.fn is fetched)
     text, said = fetched("hub:own/set", COLUMNS)
     assert "The first 5 rows fetched" in said
@@ -50,8 +50,10 @@ def test_fetched_rows_are_read_as_a_file_of_them_would_be(tmp_path, hub):
     assert [(f.subject, f.prompts, f.object) for f in read] == [
         (f"Ada {i}", ("{} lives in",), f"Town {i}") for i in range(5)
     ]
-    text, said = for_task(" hub:own/set@train ", "question=person,answer=facts.says")
-    assert json.loads(text.splitlines()[4]) == {"question": "Ada 4", "answer": "Town 4"}
+    assert len(for_tasks) == 2  # to learn and to forget
+    for fetch in for_tasks:
+        text, said = fetch(" hub:own/set@train ", "question=person,answer=facts.says")
+        assert json.loads(text.splitlines()[4]) == {"question": "Ada 4", "answer": "Town 4"}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_fetched_rows_are_read_as_a_file_of_them_would_be(tmp_path, hub):
     ],
 )
 def test_what_cannot_be_fetched_is_told_in_a_sentence(tmp_path, hub, where, columns, said):
-    _, (fetched, _), _ = page(tmp_path, hub=True)
+    _, (fetched, *_), _ = page(tmp_path, hub=True)
     with pytest.raises(gr.Error, match=said):
         fetched(where, columns)
 
