@@ -91,7 +91,7 @@ def test_what_is_measured_tells_how_far_it_is_and_can_be_stopped(tiny, some_fact
         stats.C([0, 1])
     assert files() == [] and not tiny.lock._is_owned()
     assert equal(stats.C([0, 1]), C)
-    monkeypatch.setattr(module, "AT_ONCE", 512)
+    monkeypatch.setattr(module, "AT_ONCE", 1024)
     assert stats.known == known
 
 

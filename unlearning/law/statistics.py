@@ -32,7 +32,7 @@ from .contexts import gram
 from .moments import until_converged
 from .ordinary import BUNDLED, Text, text_for
 
-AT_ONCE = 512  # facts asked between two words of how far it is
+AT_ONCE = 1024  # facts asked between two words of how far it is
 CONVERGED = 0.02  # by how much twice as many tokens may change C, relative, where it may end early
 
 
