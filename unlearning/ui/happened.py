@@ -229,7 +229,7 @@ def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
             meaning = words.SAME_SUBJECT_GOES
         rows.append([label, *_pair(before[name], after[name]), meaning])
     for family, rate in before["families"].items():
-        label = words.FAMILY.format(family=family.replace("_", " "))
+        label = words.family(family)
         rows.append([label, *_pair(rate, after["families"][family]), words.MEANINGS.get(label, words.NONE)])
     label, meaning = words.MEASURES["perplexity"]
     rows.append([label, number(before["perplexity"]), number(after["perplexity"]), words.NONE, meaning])
@@ -245,9 +245,7 @@ def stayed(before: dict, after: dict) -> list[tuple[str, dict, dict]]:
     """Rows of the plot: the rates and reasoning's families."""
     rows = [(words.MEASURES[name][0], before[name], after[name]) for name in told(before)]
     families = before["families"].items()
-    return rows + [
-        (words.FAMILY.format(family=k.replace("_", " ")), r, after["families"][k]) for k, r in families
-    ]
+    return rows + [(words.family(k), r, after["families"][k]) for k, r in families]
 
 
 def _pair(before: dict, after: dict) -> list[str]:

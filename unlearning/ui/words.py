@@ -201,7 +201,6 @@ MEASURES = {
     ),
 }
 SAME_SUBJECT_GOES = "Whole subjects were washed. Should fall."
-FAMILY = "reasoning: {family}"
 FAMILIES = {  # what each asks
     "compare": "Who is the youngest, the tallest, out of two comparisons. Should stay.",
     "arithmetic": "Sums and differences of small numbers. Should stay.",
@@ -212,9 +211,14 @@ FAMILIES = {  # what each asks
     "odd_one_out": "Which of four things is of another kind. Should stay.",
     "logic_not": "One of two places is ruled out; which is left. Should stay.",
 }
-MEANINGS = dict(MEASURES.values()) | {
-    FAMILY.format(family=name.replace("_", " ")): said for name, said in FAMILIES.items()
-}
+
+
+def family(name: str) -> str:
+    """What a reasoning family is called."""
+    return f"reasoning: {name.replace('_', ' ')}"
+
+
+MEANINGS = dict(MEASURES.values()) | {family(name): said for name, said in FAMILIES.items()}
 WARNING = "Mind: {text}"
 DELTA = "Download the change (delta)"
 CSV = "Download the answers (CSV)"

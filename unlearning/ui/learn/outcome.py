@@ -8,7 +8,7 @@ import gradio as gr
 from ..happened import number, rate
 from ..tables import table
 from ..text import safe
-from ..words import NO_ANSWER, NONE, percent
+from ..words import NO_ANSWER, NONE, family, percent
 from . import words
 from .plots import frontier, side_by_side
 from .run import FILES
@@ -146,10 +146,10 @@ def equal(g: dict) -> str:
 def plot_rows(columns: dict) -> list[tuple[str, dict]]:
     """Rows for `side_by_side`: the four rates, and reasoning's families."""
     rows = [(said, {arm: columns[arm][name] for arm in ARMS}) for name, said in words.MEASURES.items()]
-    for family in columns["base"]["families"]:
-        label = words.FAMILY.format(family=family.replace("_", " "))
-        rows.append((label, {arm: columns[arm]["families"][family] for arm in ARMS}))
-    return rows
+    return rows + [
+        (family(name), {arm: columns[arm]["families"][name] for arm in ARMS})
+        for name in columns["base"]["families"]
+    ]
 
 
 def side_table(columns: dict, gains: dict) -> list[list[str]]:

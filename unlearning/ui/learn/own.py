@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 from .. import fetch
+from ..what import FILES
 from . import words
-
-FILES = ["text", ".csv", ".tsv", ".json", ".jsonl"]
 
 
 @dataclass(frozen=True)

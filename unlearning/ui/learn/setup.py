@@ -74,7 +74,7 @@ class SetupSection:
         except NotReady as error:
             said = str(error)
         try:
-            found = rows_of(forget_text, name, limits, words.EMPTY_FORGET) if words.OWN in forget else None
+            found = rows_to_forget(forget, forget_text, name, limits)
             rows_forget = as_read(found) if found else ""
             letting_go = about(forgetting_task(forget, found), words.ABOUT_FORGET)
         except NotReady as error:
@@ -229,6 +229,11 @@ def as_read(found: "TaskReading") -> str:
     return table(PREVIEW, words.ROWS_HEAD, rows) + table(words.ROWS_LEFT, PROBLEMS_HEAD, left)
 
 
+def rows_to_forget(names: list[str], text: str, model: str, limits: tuple[int, int]) -> "TaskReading | None":
+    """How one's own forgetting task is read, where it is among these names. Raises `NotReady`."""
+    return rows_of(text, model, limits, words.EMPTY_FORGET) if words.OWN in names else None
+
+
 def forgetting_task(names: list[str], read: "TaskReading | None" = None) -> Task:
     """The forgetting tasks as one, one's own, which was `read`, among them; of the bundled ones the mixture
     of all holds every other. Raises `NotReady`.
@@ -265,9 +270,8 @@ def asked_for(shared, model, task, text, forget, forget_text, seeds, frontier, *
     """The page's choices as a run that can be begun. Raises `NotReady`."""
     from ...lwf.outcome import MAX_SEEDS
 
-    learn, mine = learning_task(task, text, model, shared.limits), words.OWN in forget
-    read = rows_of(forget_text, model, shared.limits, words.EMPTY_FORGET) if mine else None
-    letting_go = forgetting_task(forget, read)
+    learn = learning_task(task, text, model, shared.limits)
+    letting_go = forgetting_task(forget, rows_to_forget(forget, forget_text, model, shared.limits))
     settings = overridden(defaults(model, task), dict(zip(SETTINGS, chosen, strict=True)))
     if not isinstance(seeds, int | float) or seeds != int(seeds) or not 1 <= seeds <= MAX_SEEDS:
         raise NotReady(words.SEEDS_BAD.format(most=MAX_SEEDS))

@@ -208,7 +208,6 @@ MEASURES = {
     "retained": "all other facts",
     "reasoning": "reasoning, all families",
 }
-FAMILY = "reasoning: {family}"
 PERPLEXITY = "perplexity of held-out text"
 SIDE_POINTS = "{points} ({interval})"
 ANSWERS = "What the three models say"
