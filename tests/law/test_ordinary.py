@@ -1,5 +1,7 @@
 """Where ordinary text comes from: a file, the corpus, or the model itself; no further than it can read."""
 
+import json
+
 import pytest
 
 from unlearning.law import ordinary
@@ -49,3 +51,24 @@ def test_without_any_the_model_writes_itself_once(tiny, tmp_path, monkeypatch):
     assert again.texts == stats.texts and again.C([0])[0].equal(C[0])
     said = stats.measured()
     assert said["source"] == stats.text.source and said["tokens"] > 0 and said == again.measured()
+
+
+@pytest.mark.parametrize("damage", ["another word", "another model's", "no texts"])
+def test_what_it_wrote_is_written_anew_where_the_file_is_not_as_it_was(
+    tiny, tiny_llama, tmp_path, monkeypatch, damage
+):
+    monkeypatch.delenv("LETHE_TEXT")
+    file = tmp_path / "own.json"
+    right = text_for(tiny, 300, file)
+    written = json.loads(file.read_text())
+    if damage == "another word":
+        written["texts"][0] = f"a {written['texts'][0]}"
+        file.write_text(json.dumps(written))
+    elif damage == "no texts":
+        file.write_text('["a list"]')
+    else:
+        file.unlink()
+        text_for(tiny_llama, 300, file)
+    assert text_for(tiny, 300, file) == right
+    monkeypatch.setattr(ordinary, "sample", None)  # put right: not to be called again
+    assert text_for(tiny, 300, file) == right

@@ -95,7 +95,7 @@ def test_what_is_measured_tells_how_far_it_is_and_can_be_stopped(tiny, some_fact
     assert stats.known == known
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "foreign"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "foreign", "one bit"])
 def test_a_bad_file_is_measured_again_and_put_right(tiny_llama, tiny_gpt2, fresh, damage):
     right = Statistics(tiny_llama, 400).C([0])
     (file,) = files()
@@ -104,6 +104,9 @@ def test_a_bad_file_is_measured_again_and_put_right(tiny_llama, tiny_gpt2, fresh
         Statistics(tiny_gpt2, 400).C([0])
         (other,) = set(files()) - {file}
         file.write_bytes(other.read_bytes())
+    elif damage == "one bit":  # in the midst of the numbers, which are most of the file
+        at = len(whole) // 2
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     else:
         file.write_bytes(
             {"empty": b"", "cut": whole[: len(whole) // 2], "garbage": b"x" * len(whole)}[damage]

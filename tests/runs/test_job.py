@@ -15,7 +15,7 @@ import pytest
 from run_engines import PLAIN, Big, Gate, bare, end, plain
 
 from unlearning.events import Done, Figure, Phase, Progress, Warn, to_json
-from unlearning.runs.files import write_json
+from unlearning.files import write_json
 from unlearning.runs.job import QueueFull, UnknownRun
 from unlearning.steps import step
 

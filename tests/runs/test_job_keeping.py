@@ -19,8 +19,8 @@ from run_engines import PLAIN, Big, Gate, bare, end, plain
 
 from tests.ui.ui_help import until
 from unlearning.events import Done, Figure, Phase, Progress, Warn, to_json
+from unlearning.files import write_json
 from unlearning.runs import log as log_module
-from unlearning.runs.files import write_json
 from unlearning.runs.job import Runner, Thinned, UnknownRun
 from unlearning.runs.log import RunLog
 

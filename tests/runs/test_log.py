@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
+from unlearning.files import write_json
 from unlearning.runs import log as log_module
-from unlearning.runs.files import write_json
 from unlearning.runs.log import ENDED, STATES, RunLog, process_mark
 
 EVENTS = [

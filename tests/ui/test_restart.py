@@ -14,7 +14,7 @@ from visitor import WAIT, Visitor
 
 from tests.measure.served import chromium, free_port
 from unlearning.facts.examples import examples
-from unlearning.runs.files import write_json
+from unlearning.files import write_json
 from unlearning.runs.log import RunLog
 from unlearning.ui import words
 

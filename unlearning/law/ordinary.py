@@ -4,14 +4,16 @@ C is the mean over text as the model reads it every day; MEMIT takes 100,000 art
 was taken is in a run's events.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from ..files import write_json
 from ..models.adapters import max_positions
 from ..models.loading import LM, bundled
 from ..models.text import sample
@@ -93,8 +95,10 @@ def _own(lm: LM, tokens: int, keep: Path | None) -> Text:
     """What the model writes from nothing, by a fixed seed; or wrote, as `keep` has it."""
     source = "the model's own samples"
     if keep is not None:
-        with suppress(OSError, ValueError):
-            return Text(tuple(json.loads(keep.read_text(encoding="utf-8"))), source)
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            written = json.loads(keep.read_text(encoding="utf-8"))
+            if written["sha256"] == _sha256(lm, written["texts"]):
+                return Text(tuple(written["texts"]), source)
     n, length = -(-tokens // LENGTH), min(LENGTH, max_positions(lm.model.config) - 2)
     with lm.lock:
         said = sample(lm.model, lm.tokenizer, [""] * n, length, seed=0)
@@ -104,5 +108,10 @@ def _own(lm: LM, tokens: int, keep: Path | None) -> Text:
     if keep is not None:
         with suppress(OSError):  # a read-only disk costs time, not the wash
             keep.parent.mkdir(parents=True, exist_ok=True)
-            keep.write_text(json.dumps(texts), encoding="utf-8")
+            write_json(keep, {"sha256": _sha256(lm, texts), "texts": texts})
     return Text(texts, source)
+
+
+def _sha256(lm: LM, texts: Sequence[str]) -> str:
+    """Of the model and what it wrote: a file that has changed, or is another model's, is told by it."""
+    return hashlib.sha256(json.dumps([lm.hash, *texts]).encode()).hexdigest()

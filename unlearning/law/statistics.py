@@ -9,7 +9,6 @@ only ever scored, and of the washed facts' subjects half of what else is known. 
 """
 
 import hashlib
-import os
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -17,14 +16,12 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..events import Progress
 from ..facts.fact import Fact
 from ..facts.world import world
-from ..models.cache import kept_folder
+from ..models.cache import kept_folder, kept_tensors
 from ..models.loading import LM
 from ..probes.knowledge import ask, knows
 from ..steps import step
@@ -184,23 +181,12 @@ class Statistics:
         """From disk when it was measured on this very model and input; a damaged file is measured anew."""
         dtype = str(next(self.lm.model.parameters()).dtype)
         key = hashlib.sha256(f"{self.lm.hash} {dtype} {what}".encode()).hexdigest()
-        path = self._folder() / f"{name}.safetensors"
-        try:
-            with safe_open(path, "pt") as f:
-                if (f.metadata() or {}).get("key") == key:
-                    return {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
-        except (OSError, SafetensorError):
-            pass
-        with self.lm.lock:
-            found = measure()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.tmp")
-            save_file({k: v.contiguous().cpu() for k, v in found.items()}, part, metadata={"key": key})
-            os.replace(part, path)
-        except OSError:
-            pass  # a read-only disk costs time, not the wash
-        return found
+
+        def alone() -> dict[str, Tensor]:
+            with self.lm.lock:
+                return measure()
+
+        return kept_tensors(self._folder() / f"{name}.safetensors", key, alone)
 
 
 def _known(lm: LM, facts: Sequence[Fact]) -> list[bool]:

@@ -22,13 +22,13 @@ import torch
 
 from ..events import Event, Phase, Progress, Warn
 from ..facts.fact import Fact, fill
+from ..files import write_whole
 from ..models.adapters import unembed
 from ..models.cache import kept_folder
 from ..models.hooks import changed, outputs_of
 from ..models.loading import LM
 from ..models.text import answer_ids, pad
 from ..probes.knowledge import ask, knows
-from ..runs.files import write_whole
 from .contexts import POSITIONS, subject_end, token_at
 
 PLACES = ("subject's last token", "token after it", "prompt's last token")

@@ -13,7 +13,6 @@ looking back and by finding what came next (`start.py`).
 """
 
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..events import Done, Event, Figure, Phase, Progress
+from ..files import replacing
 from ..models.adapters import adapter_for
 from ..models.text import score
 from ..tasks.reasoning import test_set
@@ -296,8 +296,8 @@ def train(
             state = {"recipe": asdict(recipe), "without": sorted(map(list, without)), "seconds": seconds}
             state |= {"weights": masters.state_dict(), "tokens": tokens, "pool": pool}
             state |= {"boost": [[a, b, c] for (a, b), c in boost.items()]}
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            with replacing(checkpoint) as part:
+                torch.save(state, part)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
     yield Done(out, {"folder": str(out), "tokens": tokens, "seconds": seconds})
 

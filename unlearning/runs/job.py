@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..events import Event, Progress, to_json
+from ..files import write_json
 from ..steps import Stopped, watched
-from .files import write_json
 from .log import ENDED, RunLog
 from .memory import give_back, is_shortage, trim
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .files import to_text, write_json
+from ..files import to_text, write_json
 
 ENDED = frozenset({"done", "failed", "stopped", "lost"})
 STATES = frozenset({"queued", "running"}) | ENDED

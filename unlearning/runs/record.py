@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .files import write_json, write_whole
+from ..files import write_json, write_whole
 from .log import RunLog
 
 __all__ = ["read_run", "versions", "write_answers", "write_json"]

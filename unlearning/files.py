@@ -4,6 +4,8 @@ import json
 import math
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,25 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step. Raises `OSError`; the former file then stays as it was."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what shall be at `path`: it takes that place at the block's end, in one step.
+
+    Raises `OSError`; after that or any other error the former file stays as it was.
+    """
     path = Path(path)
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        part.write_bytes(content)
+        yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step. Raises `OSError`; the former file then stays as it was."""
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:
