@@ -344,6 +344,10 @@ def test_the_rates_are_the_means_of_the_questions_that_are_written_down(washed):
             if mine:
                 assert sum(float(row[when]) for row in mine) / len(mine) == pytest.approx(rate["accuracy"])
     assert {"retained", "reasoning"} <= {row["measure"] for row in rows}
+    facts = [row for row in rows if row["measure"] in ("same_subject", "retained")]
+    for when in ("before", "after"):
+        assert all((row["right answer"] in row[f"said {when}"]) == (row[when] == "1.0") for row in facts)
+    assert all(row["said after"] for row in facts)
 
 
 def test_results_are_on_stdout_and_progress_on_stderr(washed):
@@ -632,8 +636,9 @@ def test_trace_is_kept_with_the_model(told, model, tmp_path):
 
 def test_there_is_nothing_to_trace_in_a_model_that_knows_nothing(refused, model, tmp_path, monkeypatch):
     from unlearning.law import statistics
+    from unlearning.probes.opening import Judged
 
-    monkeypatch.setattr(statistics, "knows", lambda lm, prompts, facts: [False] * len(facts))
+    monkeypatch.setattr(statistics, "judged", lambda lm, prompts, facts: [Judged(False, "")] * len(facts))
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
     monkeypatch.setenv("LETHE_CACHE", str(tmp_path / "cache"))

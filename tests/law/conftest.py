@@ -101,9 +101,9 @@ def _teach(model, tokenizer, told, steps: int = 110, rows: int = 32, lr: float =
 @pytest.fixture(scope="session")
 def stats(taught, taught_facts) -> Statistics:
     """Statistics of `taught`, over little text; its known facts are among those it was taught."""
-    from unlearning.probes.knowledge import ask, knows
+    from unlearning.probes.knowledge import ask, judged
 
     found = Statistics(taught, tokens=2000)
-    flags = knows(taught, ask(taught_facts), taught_facts)
-    found.known = [f for f, k in zip(taught_facts, flags, strict=True) if k]  # instead of all of the world
+    answers = judged(taught, ask(taught_facts), taught_facts)
+    found.asked = dict(zip(taught_facts, answers, strict=True))  # instead of all of the world
     return found

@@ -14,6 +14,9 @@ from unlearning.law.experiment import Sizes, probe_sets
 from unlearning.law.statistics import AfterWash, Statistics, scored
 from unlearning.models.cache import cache_folder
 from unlearning.models.delta import Delta, edited
+from unlearning.models.text import greedy_within
+from unlearning.probes.knowledge import ask
+from unlearning.probes.opening import Judged
 from unlearning.steps import Stopped, watched
 
 SIZES = Sizes(retained=5, reasoning=1, held_out=1)
@@ -24,7 +27,7 @@ def fresh(tmp_path, monkeypatch):
     """An empty cache, and a list of what was measured: (function's name)."""
     monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
     measured = []
-    for name in ("until_converged", "gram", "knows"):
+    for name in ("until_converged", "gram", "judged"):
         plain = getattr(module, name)
 
         def counted(*args, name=name, plain=plain):
@@ -59,12 +62,29 @@ def test_measured_once_and_read_back_bit_for_bit(tiny, some_facts, fresh, monkey
         return known, stats.C([0, 1]), stats.C([1]), stats.C_keep([0, 1], "prompt", [])
 
     first = everything()
-    assert sorted(fresh) == ["gram", "knows", "until_converged"]
+    assert sorted(fresh) == ["gram", "judged", "until_converged"]
     again = everything()
     assert len(fresh) == 3
     assert again[0] == first[0]
     assert all(equal(a, b) for a, b in zip(again[1:], first[1:], strict=True))
     assert equal(first[2], {1: first[1][1]})
+
+
+def test_what_was_said_is_kept_with_what_is_known(taught, taught_facts, fresh, monkeypatch):
+    facts = [*taught_facts, *world()[:20]]
+    monkeypatch.setattr(module, "world", lambda: facts)
+    stats = Statistics(taught)
+    assert stats.said(facts) == [""] * len(facts)  # not asked yet
+    assert set(stats.known) >= set(taught_facts)
+    said = stats.said(facts)
+    whole = greedy_within(taught.model, taught.tokenizer, ask(facts), [f.object for f in facts])
+    assert all(said) and all(text.startswith(part) for text, part in zip(whole, said, strict=True))
+    again = Statistics(taught)
+    assert again.known == stats.known and again.said(facts) == said and fresh == ["judged"]
+    items = ask(facts[:3])
+    found = [Judged(True, "é / 1"), Judged(False, ""), Judged(True, "\ud83d")]
+    assert stats.answers("asked", items, lambda: found) == found
+    assert Statistics(taught).answers("asked", items, lambda: []) == found
 
 
 def test_what_is_measured_tells_how_far_it_is_and_can_be_stopped(tiny, some_facts, fresh, monkeypatch):
@@ -233,7 +253,7 @@ def test_after_a_wash_all_is_as_if_measured_anew(tiny_llama, position, monkeypat
     delta = Delta({name: torch.randn(shape, generator=torch.Generator().manual_seed(0))}, tiny_llama.hash)
     view = edited(tiny_llama, [delta])
     still = known[3:]
-    monkeypatch.setattr(module, "knows", lambda lm, prompts, facts: [f in still for f in facts])
+    monkeypatch.setattr(module, "judged", lambda lm, _, facts: [Judged(f in still, f.object) for f in facts])
     after = AfterWash(view, base, [0])
     assert after.known == still
     anew = with_known(view, still)

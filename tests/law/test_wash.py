@@ -21,7 +21,7 @@ from unlearning.law.update import ascend, initial
 from unlearning.law.wash import Washed, expand, prior, target_ids, wash
 from unlearning.models.delta import Delta, applied
 from unlearning.models.text import answer_ids
-from unlearning.probes.knowledge import ask, knows, paraphrase_shares
+from unlearning.probes.knowledge import ask, knows, paraphrase_accuracy
 
 SIZES = Sizes(retained=20, reasoning=1, held_out=2, curve=6)
 RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
@@ -70,7 +70,7 @@ def test_the_washed_facts_are_gone_and_the_others_are_not(taught, stats, facts, 
     assert all(knows(taught, ask(facts), facts))
     with applied(taught, done.result):
         assert not any(knows(taught, ask(facts), facts))
-        assert sum(paraphrase_shares(taught, facts)) < 0.5 * len(facts)
+        assert paraphrase_accuracy(taught, facts).accuracy < 0.5
         assert sum(knows(taught, ask(others), others)) > 0.8 * len(others)
     assert all(knows(taught, ask(facts), facts))
 
@@ -199,7 +199,8 @@ def nothing(sets) -> dict:
     }
     facts["paraphrased"] = [f for f in sets.washed if f.paraphrases]
     facts["reasoning"] = [item for items in sets.reasoning.values() for item in items]
-    return {name: [False] * len(some) for name, some in facts.items()} | {"perplexity": 1.0}
+    values = {name: [False] * len(some) for name, some in facts.items()}
+    return values | {"perplexity": 1.0, "said": {name: [""] * len(some) for name, some in facts.items()}}
 
 
 def free(lm) -> bool:

@@ -15,12 +15,14 @@ from unlearning.probes.knowledge import (
     ask,
     f1,
     first_token_nll,
+    judged,
     knows,
     paraphrase_accuracy,
-    paraphrase_shares,
+    paraphrases,
     probability,
     qa_f1,
     scored,
+    share,
     told,
 )
 
@@ -97,9 +99,17 @@ def test_batching_changes_nothing(tiny, said, facts, side, chunk):
     assert knows(tiny, ask(few), few, **kw) == knows(tiny, ask(few), few)
     assert answers(tiny, few, **kw) == answers(tiny, few)
     assert qa_f1(tiny, few, **kw) == qa_f1(tiny, few)
-    assert paraphrase_shares(tiny, facts[::8], **kw) == paraphrase_shares(tiny, facts[::8])
+    assert paraphrases(tiny, facts[::8], **kw) == paraphrases(tiny, facts[::8])
     assert answer_probability(tiny, few, **kw) == pytest.approx(answer_probability(tiny, few), rel=1e-3)
     assert first_token_nll(tiny, few, **kw) == pytest.approx(first_token_nll(tiny, few), abs=1e-4)
+
+
+def test_what_was_said_is_the_greedy_answer_as_far_as_it_was_read(tiny, said):
+    prompts = ask(said)
+    whole = answers(tiny, said)
+    for fact, text, j in zip(said, whole, judged(tiny, prompts, said), strict=True):
+        assert text.startswith(j.said.rstrip(opening.LOST)) and j.right == contains(text, fact.objects)
+        assert contains(j.said, fact.objects) if j.right else j.said == text
 
 
 def test_any_accepted_object_counts(tiny, said):
@@ -117,7 +127,9 @@ def test_paraphrases_by_hand(tiny, said):
     none = Fact(known.subject, "r", known.objects, known.prompts)
     whole = Fact(known.subject, "r", known.objects, known.prompts, (known.prompts[0],))
     other = slow_knows(tiny, [f"No {known.subject} no no no"], [half])[0]
-    assert paraphrase_shares(tiny, [half, none, whole]) == [(1 + other) / 2, None, 1.0]
+    found = paraphrases(tiny, [half, none, whole])
+    assert [len(some) for some in found] == [2, 0, 1]
+    assert share(found[0]) == (1 + other) / 2 and share(found[2]) == 1.0
     assert paraphrase_accuracy(tiny, [half, none, whole]).accuracy == ((1 + other) / 2 + 1) / 2
     assert paraphrase_accuracy(tiny, [half, none, whole]).n == 2
     assert paraphrase_accuracy(tiny, [none]).accuracy is None

@@ -14,8 +14,10 @@ from ..models.loading import LM
 from ..models.text import greedy_within, score
 from ..pretrain.corpus import held_out
 from ..probes.fluency import perplexity
-from ..probes.knowledge import ask, knows, paraphrase_shares, probability
+from ..probes.knowledge import ask, judged, knows, paraphrases, probability, share
+from ..probes.opening import Judged
 from ..probes.reasoning import by_family, everything, solves
+from ..probes.reasoning import judged as judged_items
 from ..probes.stats import rate
 from ..tasks.reasoning import test_set
 from .settings import Settings
@@ -81,22 +83,21 @@ def brought(washed: Sequence[Fact], name: str, n: int, seed: int) -> list[Questi
     return random.Random(f"{name} {seed}").sample(found, n) if len(found) > n else found
 
 
-Values = dict  # of each of RATES and BROUGHT the values, one a fact or item; and "perplexity"
+# of each of RATES and BROUGHT the values, one a fact or item; "perplexity"; and under "said" the words of
+# those answers by the same names, but for the washed facts' own
+Values = dict
 
 
 def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = None) -> Values:
     """What is measured in one column, before it becomes rates. `said`: the washed facts' answers, if had."""
     said = answers(lm, sets.washed) if said is None else said
-    others = sets.same_subject + sets.retained
-    hits = knows(lm, ask(others), others)
-    n = len(sets.same_subject)
+    others, n = sets.same_subject + sets.retained, len(sets.same_subject)
+    found = judged(lm, ask(others), others)
+    asked = {"same_subject": found[:n], "retained": found[n:], **answered(lm, sets)}
+    asked["reasoning"] = judged_items(lm, everything(sets.reasoning))
     return {
         "washed": _told(sets.washed, said),
-        "paraphrased": paraphrased(lm, sets),
-        "same_subject": hits[:n],
-        "retained": hits[n:],
-        **answered(lm, sets),
-        "reasoning": solves(lm, everything(sets.reasoning)),
+        **_values(paraphrased(lm, sets), asked),
         "perplexity": perplexity(lm, sets.held_out),
     }
 
@@ -104,26 +105,38 @@ def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = N
 def values_before(lm: LM, sets: ProbeSets, stats: Statistics) -> Values:
     """`values` of the base model on facts that step 1 found known: only what it did not ask is asked now."""
     items = everything(sets.reasoning)
-    solved = stats.once("reasoning", [x.prompt for x in items], lambda: solves(lm, items))
+    solved = stats.answers("reasoning", [x.prompt for x in items], lambda: judged_items(lm, items))
     surprise = stats.once("perplexity", sets.held_out, lambda: [perplexity(lm, sets.held_out) or math.nan])
-    known = {name: [True] * len(getattr(sets, name)) for name in ("washed", "same_subject", "retained")}
-    return known | {
-        "paraphrased": paraphrased(lm, sets),
-        **answered(lm, sets),
-        "reasoning": [bool(x) for x in solved],
+    known = {"same_subject": sets.same_subject, "retained": sets.retained}
+    asked = {name: [Judged(True, text) for text in stats.said(some)] for name, some in known.items()}
+    return {
+        "washed": [True] * len(sets.washed),
+        **_values(paraphrased(lm, sets), asked | answered(lm, sets) | {"reasoning": solved}),
         "perplexity": None if math.isnan(surprise[0]) else surprise[0],
     }
 
 
-def paraphrased(lm: LM, sets: ProbeSets) -> list[float]:
-    """Of each washed fact that has paraphrases, the share that is answered."""
-    return [s for s in paraphrase_shares(lm, sets.washed) if s is not None]
+def _values(worded: list[list[Judged]], asked: dict[str, list[Judged]]) -> Values:
+    """Values and words of the answers to paraphrases, fact by fact, and to other questions, by name."""
+    return {
+        "paraphrased": [share(some) for some in worded],
+        **{name: [j.right for j in some] for name, some in asked.items()},
+        "said": {
+            "paraphrased": [" / ".join(j.said for j in some) for some in worded],
+            **{name: [j.said for j in some] for name, some in asked.items()},
+        },
+    }
 
 
-def answered(lm: LM, sets: ProbeSets) -> dict[str, list[bool]]:
-    """Which of the questions that the file brings are answered."""
+def paraphrased(lm: LM, sets: ProbeSets) -> list[list[Judged]]:
+    """Of each washed fact that has paraphrases, the answers to them."""
+    return [some for some in paraphrases(lm, sets.washed) if some]
+
+
+def answered(lm: LM, sets: ProbeSets) -> dict[str, list[Judged]]:
+    """The answers to the questions that the file brings."""
     asked = {name: getattr(sets, name) for name in BROUGHT}
-    return {name: knows(lm, [q.prompt for q in some], some) for name, some in asked.items()}
+    return {name: judged(lm, [q.prompt for q in some], some) for name, some in asked.items()}
 
 
 def figures(found: Values, sets: ProbeSets) -> dict:
@@ -245,7 +258,10 @@ def _row(fact: Fact, before: tuple[str, float], after: tuple[str, float]) -> dic
 
 def questions(sets: ProbeSets, before: Values, after: Values) -> list[dict]:
     """Every question behind the rates but those of the washed facts' own words, with the share right (0 or 1;
-    of paraphrases, which come together by fact, any between) before and after."""
+    of paraphrases, which come together by fact, any between) before and after, and what was said.
+
+    The words are those that had to be read to judge them: of a right answer little more than itself.
+    """
     worded = [f for f in sets.washed if f.paraphrases]
     asked = {
         "paraphrased": [(" / ".join(fill(t, f.subject) for t in f.paraphrases), f.object) for f in worded],
@@ -257,9 +273,19 @@ def questions(sets: ProbeSets, before: Values, after: Values) -> list[dict]:
         "reasoning": [(x.prompt, x.answer) for x in everything(sets.reasoning)],
     }
     return [
-        {"measure": name, "asked": prompt, "right answer": right, "before": float(b), "after": float(a)}
+        {
+            "measure": name,
+            "asked": prompt,
+            "right answer": right,
+            "before": float(b),
+            "after": float(a),
+            "said before": then,
+            "said after": now,
+        }
         for name, rows in asked.items()
-        for (prompt, right), b, a in zip(rows, before[name], after[name], strict=True)
+        for (prompt, right), b, a, then, now in zip(
+            rows, before[name], after[name], before["said"][name], after["said"][name], strict=True
+        )
     ]
 
 

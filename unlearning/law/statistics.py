@@ -9,6 +9,7 @@ only ever scored, and of the washed facts' subjects half of what else is known. 
 """
 
 import hashlib
+import json
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,8 @@ from ..facts.fact import Fact
 from ..facts.world import world
 from ..models.cache import kept_folder, kept_tensors
 from ..models.loading import LM
-from ..probes.knowledge import ask, knows
+from ..probes.knowledge import ask, judged
+from ..probes.opening import Judged
 from ..steps import step
 from .contexts import gram
 from .moments import until_converged
@@ -49,7 +51,7 @@ class Statistics:
     def __init__(self, lm: LM, tokens: int = 16_000):
         self.lm, self.tokens = lm, tokens
         self._moments: dict[tuple[str, str, int], Tensor] = {}
-        self._numbers: dict[tuple[str, str], list[float]] = {}
+        self._remembered: dict[tuple[str, str], list] = {}
         self._notes: dict[tuple, Tensor] = {}  # what was found beside moments, by kind and layers
 
     @cached_property
@@ -64,25 +66,38 @@ class Statistics:
     @cached_property
     def known(self) -> list[Fact]:
         """The bundled facts that the model answers (step 1 of LAW)."""
+        return [f for f, j in self.asked.items() if j.right]
 
+    @cached_property
+    def asked(self) -> dict[Fact, Judged]:
+        """What the model answers to the bundled facts."""
         facts = world()
-
-        def measure() -> dict[str, Tensor]:
-            return {"known": torch.tensor(_known(self.lm, facts))}
-
         what = "|".join("|".join((*f.key, *f.objects)) for f in facts)
-        flags = self._cached("known", what, measure)["known"]
-        return [f for f, k in zip(facts, flags.tolist(), strict=True) if k]
+        found = self._cached("known", what, lambda: _as_tensors(_answers(self.lm, facts)))
+        return dict(zip(facts, _as_judged(found), strict=True))
+
+    def said(self, facts: Sequence[Fact]) -> list[str]:
+        """What the model answered when it was asked what it knows; "" of a fact that was not among that."""
+        answers = vars(self).get("asked", {})
+        return [answers[f].said if f in answers else "" for f in facts]
+
+    def answers(self, name: str, asked: Sequence[str], measure: Callable[[], list[Judged]]) -> list[Judged]:
+        """Answers that `measure` gives for the base model to these prompts: measured once, then kept."""
+        what = _digest(asked)
+        if (name, what) not in self._remembered:
+            found = self._cached(f"{name}-{what[:8]}", what, lambda: _as_tensors(measure()))
+            self._remembered[name, what] = _as_judged(found)
+        return self._remembered[name, what]
 
     def once(self, name: str, asked: Sequence[str], measure: Callable[[], list]) -> list[float]:
         """Numbers that `measure` gives for the base model on these texts: measured once, then remembered."""
         what = _digest(asked)
-        if (name, what) not in self._numbers:
+        if (name, what) not in self._remembered:
             found = self._cached(
                 f"{name}-{what[:8]}", what, lambda: {name: torch.tensor(measure(), dtype=torch.float64)}
             )
-            self._numbers[name, what] = found[name].tolist()
-        return self._numbers[name, what]
+            self._remembered[name, what] = found[name].tolist()
+        return self._remembered[name, what]
 
     def C(self, layers: Sequence[int]) -> dict[int, Tensor]:
         """E[k kᵀ] (f, f), float64, of each layer; how it was measured is in `measured` then."""
@@ -156,7 +171,7 @@ class Statistics:
 
     def has(self, name: str) -> bool:
         """Are the known facts, or numbers of this name for whatever texts, in memory or on disk?"""
-        there = name in vars(self) or any(name == kept for kept, _ in self._numbers)
+        there = name in vars(self) or any(name == kept for kept, _ in self._remembered)
         return there or any(self._folder().glob(f"{name}[-.]*safetensors"))
 
     def missing(self, name: str, layers: Sequence[int]) -> list[int]:
@@ -189,14 +204,25 @@ class Statistics:
         return kept_tensors(self._folder() / f"{name}.safetensors", key, alone)
 
 
-def _known(lm: LM, facts: Sequence[Fact]) -> list[bool]:
-    """Which of many facts the model answers, telling how many it was asked."""
-    flags: list[bool] = []
+def _answers(lm: LM, facts: Sequence[Fact]) -> list[Judged]:
+    """What the model answers to many facts, telling how many it was asked."""
+    found: list[Judged] = []
     for at in range(0, len(facts), AT_ONCE):
         step(Progress(at, len(facts), "of the bundled facts"))
         some = facts[at : at + AT_ONCE]
-        flags += knows(lm, ask(some), some)
-    return flags
+        found += judged(lm, ask(some), some)
+    return found
+
+
+def _as_tensors(answers: Sequence[Judged]) -> dict[str, Tensor]:
+    said = json.dumps([j.said for j in answers]).encode()
+    right = torch.tensor([j.right for j in answers], dtype=torch.bool)
+    return {"right": right, "said": torch.tensor(list(said), dtype=torch.uint8)}
+
+
+def _as_judged(tensors: dict[str, Tensor]) -> list[Judged]:
+    said = json.loads(tensors["said"].numpy().tobytes())
+    return [Judged(right, text) for right, text in zip(tensors["right"].tolist(), said, strict=True)]
 
 
 def _of_layers(name: str, layers: Sequence[int]) -> str:
@@ -221,9 +247,14 @@ class AfterWash(Statistics):
     @cached_property
     def known(self) -> list[Fact]:
         """What the base knows and this model still does."""
+        return [f for f, j in self.asked.items() if j.right]
+
+    @cached_property
+    def asked(self) -> dict[Fact, Judged]:
+        """What this model answers to the facts that the base knows."""
         facts = self._base.known
         with self.lm.lock:
-            return [f for f, k in zip(facts, _known(self.lm, facts), strict=True) if k]
+            return dict(zip(facts, _answers(self.lm, facts), strict=True))
 
     @property
     def text(self) -> Text:

@@ -27,8 +27,8 @@ def kept_folder(lm: LM) -> Path:
 
 
 def kept_tensors(path: Path, key: str, measure: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What `measure` gives, on the CPU: from the file at `path` where that was written under this `key` and is
-    as it was to the last bit; else measured, and written there.
+    """What `measure` gives, on the CPU: from the file at `path` where that was written under this `key` and
+    is as it was to the last bit; else measured, and written there.
     """
     with suppress(OSError, SafetensorError), safe_open(path, "pt") as f:
         meta = f.metadata() or {}

@@ -15,7 +15,7 @@ from math import exp
 from ..facts.fact import Fact, Question, contains, fill
 from ..models.loading import LM
 from ..models.text import CHUNK, Scored, greedy_within, score
-from .opening import LOST, Opening, judge
+from .opening import LOST, Judged, Opening, judge
 from .stats import Rate, rate
 
 Template = int | Sequence[str]
@@ -48,6 +48,13 @@ def knows(
     pass leaves open: facts whose first object is not said at once, and objects that the next
     token might make part of a longer word ("Paris" in "Parisian").
     """
+    return [j.right for j in judged(lm, prompts, facts, chunk, side)]
+
+
+def judged(
+    lm: LM, prompts: Sequence[str], facts: Sequence[Fact | Question], chunk: int = CHUNK, side: str = "left"
+) -> list[Judged]:
+    """`knows`, with what was said."""
 
     def settled(i: int, opening: Opening) -> bool | None:
         return told(opening, facts[i].objects)
@@ -74,19 +81,21 @@ def accuracy(
     return rate(knows(lm, ask(facts, template), facts, chunk, side))
 
 
-def paraphrase_shares(
-    lm: LM, facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left"
-) -> list[float | None]:
-    """Of each fact, the share of its paraphrases that are answered; None where it has none."""
+def paraphrases(lm: LM, facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left") -> list[list[Judged]]:
+    """Of each fact, the answer to each of its paraphrases."""
     asked = [(f, fill(t, f.subject)) for f in facts for t in f.paraphrases]
-    hits = iter(knows(lm, [p for _, p in asked], [f for f, _ in asked], chunk, side))
-    sums = [sum(islice(hits, len(f.paraphrases))) for f in facts]
-    return [s / len(f.paraphrases) if f.paraphrases else None for s, f in zip(sums, facts)]
+    found = iter(judged(lm, [p for _, p in asked], [f for f, _ in asked], chunk, side))
+    return [list(islice(found, len(f.paraphrases))) for f in facts]
+
+
+def share(answers: Sequence[Judged]) -> float:
+    """How much of at least one answer is right, between 0 and 1."""
+    return sum(j.right for j in answers) / len(answers)
 
 
 def paraphrase_accuracy(lm: LM, facts: Sequence[Fact], chunk: int = CHUNK, side: str = "left") -> Rate:
-    """Mean of the shares over the facts that have paraphrases."""
-    return rate([s for s in paraphrase_shares(lm, facts, chunk, side) if s is not None])
+    """Mean over the facts that have paraphrases of the share of them that is answered."""
+    return rate([share(some) for some in paraphrases(lm, facts, chunk, side) if some])
 
 
 def f1(answer: str, objects: Sequence[str]) -> float:

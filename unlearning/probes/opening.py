@@ -22,6 +22,14 @@ class Opening:
     whole: bool
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Is an answer right? And its words, as far as they had to be read for that."""
+
+    right: bool
+    said: str
+
+
 def openings(
     lm: LM, prompts: Sequence[str], answers: Sequence[str], chunk: int = CHUNK, new: int | None = None
 ) -> list[Opening | None]:
@@ -51,16 +59,17 @@ def judge(
     chunk: int = CHUNK,
     side: str = "left",
     new: int | None = None,
-) -> list[bool]:
+) -> list[Judged]:
     """`verdict(i, greedy text)` of every prompt, generated only where `settled(i, opening)` is None.
 
     `new`: as in `openings`.
     """
     found = openings(lm, prompts, answers, chunk, new)
-    out = [None if o is None else settled(i, o) for i, o in enumerate(found)]
-    rest = [i for i, v in enumerate(out) if v is None]
+    verdicts = [None if o is None else settled(i, o) for i, o in enumerate(found)]
+    out = [None if v is None else Judged(v, o.text.strip()) for o, v in zip(found, verdicts)]
+    rest = [i for i, v in enumerate(verdicts) if v is None]
     asked, right = [prompts[i] for i in rest], [answers[i] for i in rest]
     texts = greedy_within(lm.model, lm.tokenizer, asked, right, chunk, side, new)
     for i, text in zip(rest, texts):
-        out[i] = verdict(i, text)
+        out[i] = Judged(verdict(i, text), text)
     return out

@@ -6,7 +6,7 @@ from itertools import islice
 from ..models.loading import LM
 from ..models.text import CHUNK, MAX_NEW, score
 from ..tasks.reasoning import Item, test_set
-from .opening import Opening, judge
+from .opening import Judged, Opening, judge
 from .stats import Rate, rate
 
 
@@ -20,6 +20,11 @@ def solves(lm: LM, items: Sequence[Item], chunk: int = CHUNK, side: str = "left"
 
     Generates only what one teacher-forced pass leaves open. An answer with a full stop in it is never met.
     """
+    return [j.right for j in judged(lm, items, chunk, side)]
+
+
+def judged(lm: LM, items: Sequence[Item], chunk: int = CHUNK, side: str = "left") -> list[Judged]:
+    """`solves`, with what was said."""
 
     def right(i: int, text: str) -> bool:
         return reading(text) == items[i].answer.strip()
