@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from unlearning.events import Done, Figure, Phase
 from unlearning.facts.world import world
@@ -40,13 +41,26 @@ def told(costs, lm, unknown=()) -> float:
     return costs.forecast(lm, FACTS, {f.key for f in unknown}, settings_for(lm)).result
 
 
-def test_before_it_is_measured_nothing_is_told_and_nothing_learned(tiny_llama):
-    costs = Costs()
+def test_before_it_is_measured_nothing_is_told_and_a_run_measures_it(tiny_llama):
+    costs, unknown = Costs(), FACTS[:2]
     assert costs.forecast(tiny_llama, FACTS, (), settings_for(tiny_llama)) is None
+    assert not costs.timed(tiny_llama)
+    events = run(costs, tiny_llama, 3.0, unknown)
+    assert [next(events).name for _ in range(2)] == ["known", "known"]
+    foretold = next(events)
+    assert foretold.name == "forecast" and foretold.value["facts"] == 3
+    assert foretold.value["result"] == told(costs, tiny_llama, unknown) > 0
+    assert [type(e) for e in events] == [Done]
+
+
+def test_a_run_for_which_there_is_no_memory_is_not_kept_from_saying_so(tiny_llama, monkeypatch):
+    def no_room(lm, facts):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(forecast, "measure", no_room)
+    costs = Costs()
     assert [type(e) for e in run(costs, tiny_llama, 3.0)] == [Phase, Figure, Done]
     assert not costs.timed(tiny_llama)
-    costs.measure(tiny_llama, FACTS)
-    assert costs.timed(tiny_llama) and told(costs, tiny_llama) > 0
 
 
 @pytest.mark.parametrize("factor", [0.2, 7.0])

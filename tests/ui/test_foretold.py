@@ -1,7 +1,9 @@
 """What the page says before a wash: how many facts, how long, how much memory, and when nothing."""
 
+import html
 import re
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +16,10 @@ from unlearning.probes import knowledge
 from unlearning.probes.knowledge import ask
 from unlearning.ui import words
 from unlearning.ui.cost import asked, sentences
+from unlearning.ui.follow import View, look
 from unlearning.ui.preview import asked as ask_model
 from unlearning.ui.preview import read
-from unlearning.ui.wash import chosen
+from unlearning.ui.wash import chosen, foretold
 
 UNKNOWN = "Zogola | capital | Mabu\n"
 
@@ -96,9 +99,23 @@ def test_figures_are_as_exact_as_a_forecast_is():
     assert [words.seconds(x) for x in (0.01, 1.4, 8.6, 23, 97, 110, 5000)] == [
         "1 s", "1 s", "9 s", "25 s", "95 s", "2 min", "83 min"
     ]  # fmt: skip
-    assert [words.memory(x) for x in (0, 234_881_024, 994_000_000, 1_440_000_000)] == [
+    assert [words.size(x) for x in (0, 234_881_024, 994_000_000, 1_440_000_000)] == [
         "10 MB", "230 MB", "990 MB", "1.4 GB"
     ]  # fmt: skip
+
+
+def test_a_run_of_facts_that_were_not_read_before_tells_it_while_it_goes_on(shared):
+    facts = read(FACTS + UNKNOWN, shared.names[0]).plain()
+    id = shared.wash(shared.names[0], facts, chosen("facts", "law", "unknown", 0), FACTS + UNKNOWN)
+    list(shared.runner.follow(id))
+    view = look(shared.runner, id)
+    names = list(view.figures)
+    assert names.index("forecast") == names.index("known") + 1
+    assert 0.1 < view.figures["forecast"]["result"] / view.summary["result_seconds"] < 10
+    assert foretold(view) == ""
+    said = foretold(replace(view, state="running"))
+    assert re.match(r'<p class="small">3 facts: about \d+.s to the result, then', html.unescape(said))
+    assert foretold(View(state="running")) == ""
 
 
 @pytest.mark.browser

@@ -142,6 +142,11 @@ class Forecast:
         """Seconds to the result, after which the trade-off curve follows."""
         return sum(s for phase, s in self.seconds.items() if phase != "curve")
 
+    def said(self) -> dict:
+        """What is told of it, as plain JSON."""
+        said = {"facts": self.facts, "exact": self.exact, "result": self.result}
+        return said | {"curve": self.seconds["curve"], "memory": self.memory}
+
 
 def forecast(
     lm: LM,

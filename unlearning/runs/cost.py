@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..events import Done, Event, Figure
 from ..facts.fact import Fact
+from .memory import is_shortage
 
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
@@ -69,19 +70,36 @@ class Costs:
     def learning(
         self, lm: "LM", facts: Sequence[Fact], settings: "Settings", on_top: bool, events: Iterator[Event]
     ) -> Iterator[Event]:
-        """The events of a wash of these facts; when it is done, the pace learns how long it took."""
+        """The events of a wash of these facts, with a figure "forecast" once it is known which are washed, if
+        there is a pace; when it is done, the pace learns how long it took.
+        """
         from ..law.forecast import forecast, missing
         from ..law.statistics import statistics
 
-        stats, pace, unknown = statistics(lm, settings.moment_tokens), self._paces.get(lm.name), ()
+        stats, unknown, pace = statistics(lm, settings.moment_tokens), (), None
         new = missing(stats, settings, on_top)  # now: the run will measure it
         with closing(events):
             for event in events:
                 if isinstance(event, Figure) and event.name == "known":
                     unknown = {(u["subject"].lower(), u["relation"].lower()) for u in event.value["unknown"]}
+                    yield event
+                    if pace := self._at_hand(lm, facts):
+                        told = forecast(lm, facts, unknown, settings, pace, stats, self.sizes, new)
+                        if told.facts and self.timed(lm):
+                            yield Figure("forecast", told.said())
+                    continue
                 if isinstance(event, Done) and pace:
-                    told = forecast(lm, facts, unknown, settings, pace, stats, self.sizes, new).result
                     share = 1.0 if self.lent and not pace.runs else 0.5
                     taken = event.summary["result_seconds"]
-                    self._paces[lm.name] = self._paces[lm.name].after(told, taken, share)
+                    self._paces[lm.name] = self._paces[lm.name].after(told.result, taken, share)
                 yield event
+
+    def _at_hand(self, lm: "LM", facts: Sequence[Fact]) -> "Pace | None":
+        """The model's pace, measured if it was not yet; None where there is no memory even for that."""
+        try:
+            if lm.name not in self._paces:
+                self.measure(lm, facts)
+        except Exception as error:
+            if not is_shortage(error):
+                raise
+        return self._paces.get(lm.name)

@@ -52,15 +52,7 @@ def sentences(shared: Shared, asked: Asked, choices: dict, on_top: bool) -> str:
         return ""
     if not found.facts:
         return words.COST_NONE
-    facts = words.count(found.facts, "fact", "facts")
-    said = [
-        (words.COST if shared.costs.timed(lm) else words.COST_UNTIMED).format(
-            facts=facts if found.exact else words.COST_AT_MOST.format(facts=facts),
-            seconds=words.seconds(found.result),
-            curve=words.seconds(found.seconds["curve"]),
-            memory=words.memory(found.memory),
-        )
-    ]
+    said = [words.cost(**found.said(), timed=shared.costs.timed(lm))]
     if shared.costs.timed(lm) and (once := found.seconds["statistics"]) >= 1:
         said.append((words.COST_ON_TOP if on_top else words.COST_ONCE).format(seconds=words.seconds(once)))
     if ahead := shared.runner.unfinished():

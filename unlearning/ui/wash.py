@@ -10,6 +10,7 @@ from .follow import View
 from .going import Going, line, turned
 from .preview import Preview
 from .state import Shared, Washes
+from .text import safe_html
 
 SETTINGS = ("scope", "method", "target", "seed", "position", "layers")
 HOW_FAR = Going(words, words.WASH, ("wash", "washes"))
@@ -38,7 +39,7 @@ class WashSection:
 
     def show(self, view: View, shown: View | None) -> dict:
         """Updates that show how far a run is, after the view `shown`; the buttons only when they change."""
-        updates = {self.status: HOW_FAR.status(view)}
+        updates = {self.status: HOW_FAR.status(view) + foretold(view)}
         if turned(view, shown):
             updates |= self.buttons(running=not view.ended)
         if view.state == "done":
@@ -61,6 +62,13 @@ class WashSection:
         """Updates that show what a run was asked to do."""
         asked = {"position": "", **config, "layers": ", ".join(map(str, config.get("layers", ())))}
         return {getattr(self, name): asked[name] for name in SETTINGS}
+
+
+def foretold(view: View) -> str:
+    """What a run that goes on was forecast to cost; "" before that, and once it has ended."""
+    if view.ended or "forecast" not in view.figures:
+        return ""
+    return f'<p class="small">{safe_html(words.cost(**view.figures["forecast"]))}</p>'
 
 
 def section() -> WashSection:

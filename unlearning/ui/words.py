@@ -339,10 +339,21 @@ def seconds(x: float) -> str:
     return f"{5 * round(x / 5)} s" if x < 100 else f"{round(x / 60):,} min"
 
 
-def memory(size: int) -> str:
+def cost(facts: int, exact: bool, result: float, curve: float, memory: int, timed: bool = True) -> str:
+    """What a wash will cost, as `law.forecast.Forecast.said` has it; without its seconds if not `timed`."""
+    n = count(facts, "fact", "facts")
+    return (COST if timed else COST_UNTIMED).format(
+        facts=n if exact else COST_AT_MOST.format(facts=n),
+        seconds=seconds(result),
+        curve=seconds(curve),
+        memory=size(memory),
+    )
+
+
+def size(memory: int) -> str:
     """Bytes as `230 MB` or `1.4 GB`: as exact as a forecast is."""
-    megabytes = max(10, 10 * round(size / 1e7))
-    return f"{megabytes} MB" if megabytes < 1000 else f"{size / 1e9:.1f} GB"
+    megabytes = max(10, 10 * round(memory / 1e7))
+    return f"{megabytes} MB" if megabytes < 1000 else f"{memory / 1e9:.1f} GB"
 
 
 APART = re.compile(r"(?<=\d) (?=%|(?:s|min|MB|GB|million|points)\b)|(?<=\bn) (?==)|(?<=\bn =) (?=\d)")
