@@ -18,12 +18,12 @@ RUN pip install --no-cache-dir --index-url ${TORCH_INDEX} "$(grep '^torch[<>=]' 
  && pip install --no-cache-dir -r requirements.txt
 
 # All that is ever written; the code stays root's. To keep runs, mount a volume on data.
-RUN mkdir -p /home/user/data /home/user/tmp && chown 1000:1000 /home/user/data /home/user/tmp
+RUN mkdir -p /home/user/data && chown 1000:1000 /home/user/data
 USER 1000
 ENV GRADIO_ANALYTICS_ENABLED=False \
     GRADIO_SERVER_NAME=0.0.0.0 \
     GRADIO_SERVER_PORT=7860 \
-    GRADIO_TEMP_DIR=/home/user/tmp \
+    GRADIO_TEMP_DIR=/home/user/data/runs/uploads \
     HF_HOME=/home/user/data/hf \
     HOME=/home/user \
     LETHE_CACHE=/home/user/data/cache \

@@ -40,6 +40,7 @@ def main() -> None:
     except (NoDevice, NoModel) as error:
         sys.exit(f"lethe: {error}")
     Thread(target=shared.lm, args=(shared.names[0],), daemon=True).start()  # loaded while the page opens
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(shared.runner.uploads))
     shared.runner.begin()
     try:
         launch(build(shared), shared, env.host, env.port, env.hosts, auth=env.auth)

@@ -181,6 +181,19 @@ def test_what_grows_old_is_deleted_where_no_run_is_ever_submitted(start, monkeyp
     assert until(lambda: not left.exists())
 
 
+def test_uploads_of_a_server_that_was_killed_are_deleted_as_runs_are(start):
+    runner = start(keep_seconds=60)
+    old, young, cut_off = (runner.uploads / name for name in ("old", "young", "tmp1234"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "facts.csv").write_text("a | b | c")
+    cut_off.write_text("a | b")
+    age(old, 61)
+    os.utime(cut_off, (time.time() - 61,) * 2)
+    start(keep_seconds=60)
+    assert [path.name for path in runner.uploads.iterdir()] == ["young"]
+
+
 def test_a_run_is_kept_as_long_as_those_on_top_of_it(start):
     runner = start(keep_seconds=60)
     low = runner.submit({}, plain())

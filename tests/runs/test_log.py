@@ -10,7 +10,7 @@ import pytest
 
 from unlearning.files import write_json
 from unlearning.runs import log as log_module
-from unlearning.runs.log import ENDED, STATES, RunLog, process_mark
+from unlearning.runs.log import ENDED, STATES, RunLog, process_mark, where
 
 EVENTS = [
     {"type": "Phase", "name": "washing", "text": "Washing Zürich\r\n\u2028 away"},
@@ -161,3 +161,20 @@ def test_the_package_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_traceback_tells_where_but_not_what_a_visitor_wrote():
+    def ask(subject: str) -> None:
+        try:
+            {}[subject]
+        except KeyError as error:
+            raise ValueError(f"no prior for {subject}") from error
+
+    subject = "Quitten" + "baum"
+    try:
+        ask(subject)
+    except ValueError as error:
+        said = where(error)
+    assert subject not in said
+    assert said.index("KeyError") < said.index("ValueError") and said.count("in ask") == 2
+    assert where(RuntimeError("shapes 2 and 3")).endswith("RuntimeError: shapes 2 and 3")

@@ -1,11 +1,16 @@
 """app.py itself: killed in mid-run, and started again on the same folder, this time with settings."""
 
 import http.client
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +28,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 MIXED = next(e.text for e in examples() if e.name == "mixed-25")
 LOGIN = ("ann", "so:secret")
+SECRET = "Quittenbaum"
 OLD, YOUNG = "O" * 22, "Y" * 22
 
 
@@ -57,6 +63,16 @@ class Server:
         return self.process.wait()
 
 
+def upload(visitor, folder: Path) -> None:
+    """Bring a file, of a fact that nobody else writes."""
+    file = folder / "mine.csv"
+    file.write_text(f"subject,relation,object\n{SECRET},capital,{SECRET}\n", encoding="utf-8")
+    with visitor.page.expect_file_chooser() as chooser:
+        visitor.page.click("#upload")
+    chooser.value.set_files(file)
+    visitor.expect(visitor.page.locator("#facts textarea")).to_have_value(re.compile("^subject,"))
+
+
 class Returning(Visitor):
     """A visitor who closes the page and comes back in another: the browser's storage is the same."""
 
@@ -80,11 +96,15 @@ def story(tmp_path_factory):
         with chromium() as browser:
             visitor = Returning(browser, first.url)
             visitor.wash(MIXED)
-            assert until(lambda: runs.is_dir() and any(runs.iterdir()))
-            log = RunLog(next(runs.iterdir()))
+            assert until(lambda: any(runs.glob("*/events.jsonl")))
+            log = RunLog(next(runs.glob("*/events.jsonl")).parent)
             assert until(lambda: any(event.get("name") == "targets" for event in log.read()))
             before = log.read()
+            upload(visitor, folder)
             first.kill()
+            assert any((runs / "uploads").rglob("mine.csv"))
+            for path in [*(runs / "uploads").rglob("*")][::-1]:
+                os.utime(path, (time.time() - 7200,) * 2)
             for name, hours in ((OLD, 2), (YOUNG, 0.5)):
                 (runs / name).mkdir()
                 write_json(runs / name / "state.json", {"state": "done", "pid": 1, "mark": ""})
@@ -127,6 +147,36 @@ def test_nothing_is_shown_before_the_login(story):
 def test_runs_older_than_the_hours_said_are_gone_and_younger_ones_are_not(story):
     assert not (story[1].folder.parent / OLD).exists()
     assert (story[1].folder.parent / YOUNG).exists()
+
+
+def test_what_a_killed_server_was_brought_is_gone_with_its_runs(story):
+    assert not [*story[1].folder.parent.rglob("mine.csv")]
+
+
+def test_nothing_that_a_visitor_wrote_is_in_the_servers_log(story):
+    """Facts, a file and its name, a free question, a refused setting, and what no event takes."""
+    from gradio_client import Client
+
+    visitor, log, _, server = story
+    client = Client(server.url, auth=LOGIN, verbose=False)
+    told = client.predict(f"{SECRET} | capital | {SECRET}", api_name="/wash")
+    assert told["state"] == "failed" and "knows none of these facts" in told["failed"]
+    client.predict(f"{SECRET} is in", api_name="/ask")
+    with pytest.raises(Exception, match="scope"):
+        client.predict(FACTS, SECRET, api_name="/wash")
+    cookies = "; ".join(f"{c['name']}={c['value']}" for c in visitor.page.context.cookies())
+    for body in (SECRET, json.dumps({"data": [{SECRET: SECRET}] * 99})):
+        asked = urllib.request.Request(f"{server.url}gradio_api/call/wash", body.encode())
+        asked.add_header("Cookie", cookies)
+        asked.add_header("Content-Type", "application/json")
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(asked, timeout=PATIENCE)
+    upload(visitor, log.folder.parent.parent)
+    visitor.ask(f"{SECRET} is in")
+    visitor.page.wait_for_function("document.querySelector('#before textarea').value !== ''")
+    for said in (log.folder.parent.parent / name for name in ("first.log", "second.log")):
+        assert SECRET not in said.read_text() and "mine.csv" not in said.read_text()
+        assert "France" not in said.read_text()
 
 
 def test_more_washes_than_may_wait_are_asked_to_come_back(story):

@@ -13,7 +13,6 @@ This has not met the real ZeroGPU yet: tests/runs/test_gpu.py runs it with a sta
 import gc
 import logging
 import os
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import Done, Event
 from ..facts.fact import Fact
-from .job import explain
+from .job import explain, for_people
+from .log import where
 from .wash import wash_job
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def there(
                 yield Done(None, event.summary) if isinstance(event, Done) else event
         return
     except Exception as error:
-        logger.error("a run failed in the worker\n%s", traceback.format_exc())
+        if not for_people(error):
+            logger.error("a run failed in the worker\n%s", where(error))
         failed = Failed(explain(error))
     gc.collect()  # the worker may be used again: nothing of this run may keep memory
     yield failed

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 from ..events import Event, Progress, to_json
 from ..files import write_json
 from ..steps import Stopped, watched
-from .log import ENDED, RunLog
+from .log import ENDED, RunLog, where
 from .memory import give_back, is_shortage, trim
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -193,7 +192,8 @@ class Runner:
         try:
             state = _drive(job)
         except BaseException as e:  # whatever an engine raises, the next run's turn comes
-            logger.error("run %s failed\n%s", job.id, traceback.format_exc())  # text: a record may be kept
+            if not for_people(e):
+                logger.error("run %s failed\n%s", job.id, where(e))  # text: a record may be kept
             state = "failed"
             failed = {"type": "Failed", "text": explain(e), "kind": type(e).__name__}
         if failed:
@@ -204,11 +204,19 @@ class Runner:
         trim()
         return True
 
+    @property
+    def uploads(self) -> Path:
+        """Where the page may put copies of what was brought: they become old as runs do."""
+        return self.root / "uploads"
+
     def _sweep(self) -> None:
-        """Delete what is old: folders formed as runs whose run has ended."""
+        """Delete what is old: folders formed as runs whose run has ended, and uploads."""
         for folder in self.root.iterdir():
             if ID.fullmatch(folder.name) and folder.is_dir() and self._old(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+        for path in self.uploads.glob("*"):  # of a server that was killed; of this one gradio deletes them
+            if time.time() - _last_written(path) >= self.keep_seconds:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _old(self, folder: Path) -> bool:
         """Has its run ended, long ago, and those on top of it too?"""
@@ -253,10 +261,11 @@ def _end(log: RunLog, state: str, event: dict | None = None) -> None:
             log.give_up()
 
 
-def _last_written(folder: Path) -> float:
-    """When anything in the folder last changed, in seconds of `time.time`; 0 if it was deleted meanwhile."""
+def _last_written(path: Path) -> float:
+    """When a file, or anything in a folder, last changed, in seconds of `time.time`; 0 if it was deleted
+    meanwhile."""
     try:
-        return max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
+        return max(p.stat().st_mtime for p in [path, *(path.iterdir() if path.is_dir() else ())])
     except FileNotFoundError:
         return 0.0
 
@@ -310,9 +319,13 @@ def explain(error: BaseException) -> str:
 
     Others may tell of paths and insides that help nobody on the page; they are in the server's log.
     """
-    kind = type(error)
     if is_shortage(error):
         return "There was not enough memory for this run; fewer facts at once or a smaller model may fit."
-    if kind.__module__.split(".")[0] == __name__.split(".")[0]:
+    if for_people(error):
         return " ".join(str(error).split())
-    return f"Something went wrong inside the program ({kind.__name__}); the server's log says more."
+    return f"Something went wrong inside the program ({type(error).__name__}); the server's log says more."
+
+
+def for_people(error: BaseException) -> bool:
+    """Is it of a class of this package, whose words are for people and say all there is to say?"""
+    return type(error).__module__.split(".")[0] == __name__.split(".")[0]

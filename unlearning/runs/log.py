@@ -7,6 +7,7 @@ set it. When that process is gone before the run has ended, the run is "lost".
 import json
 import os
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,17 @@ from ..files import to_text, write_json
 
 ENDED = frozenset({"done", "failed", "stopped", "lost"})
 STATES = frozenset({"queued", "running"}) | ENDED
+
+
+def where(error: BaseException) -> str:
+    """A traceback for the server's log, without words that may hold what a visitor wrote: an exception's own
+    are left out, but for those of torch and the system, which know no facts.
+    """
+    told = error if isinstance(error, RuntimeError | MemoryError | OSError) else ""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{where(cause)}\n\n" if cause else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}Traceback (most recent call last):\n{frames}{type(error).__name__}: {told}"
 
 
 class RunLog:

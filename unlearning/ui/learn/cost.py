@@ -4,6 +4,7 @@ import logging
 from collections import OrderedDict
 from threading import Lock
 
+from ...runs.log import where
 from ...runs.memory import is_shortage
 from ..room import with_room
 from ..state import NoModel, Shared
@@ -40,12 +41,11 @@ def line(shared: Shared, *chosen) -> str:
         )
     except (NotReady, NoModel) as error:
         return safe(str(error))
-    except (
-        Exception
-    ) as error:  # a model that cannot be trained: the run would say so, too, and the log says why
+    except Exception as error:
         if is_shortage(error):
             raise
-        logger.exception("the cost of a run could not be measured")
+        # a model that cannot be trained: the run would say so, too
+        logger.error("the cost of a run could not be measured\n%s", where(error))
         return ""
     said = words.COST if alone else words.COST_BUSY
     return safe(
