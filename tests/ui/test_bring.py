@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+from payloads import PAYLOADS
 from small_hub import ID
 from ui_help import PROMPT
 from visitor import Visitor
@@ -107,6 +108,37 @@ def test_a_visitor_downloads_a_model_and_asks_it(tmp_path, online, browser):
         other.page.get_by_role("option", name=ID).wait_for()
         other.page.context.close()
         assert visitor.faults == other.faults == []
+    finally:
+        page.context.close()
+        demo.close(verbose=False)
+        shared.runner.close()
+
+
+@pytest.mark.browser
+def test_no_payload_runs_from_what_is_to_be_fetched(tmp_path, online, browser):
+    """As a model, a data set and its columns: they are refused in words that repeat them."""
+    shared = Shared(tmp_path / "runs", device="cpu", hub=True)
+    demo = build(shared)
+    launch(demo, shared, "127.0.0.1", prevent_thread_lock=True, quiet=True)
+    visitor = Visitor(browser, demo.local_url)
+    page = visitor.page
+    try:
+        page.click("#bring > button")
+        page.click("#hub > button")
+        for x in PAYLOADS:
+            name = x.replace("\n", " ").strip()
+            page.fill("#bring-name input", name)
+            page.keyboard.press("Enter")
+            page.click("#bring-go")
+            visitor.expect(page.locator("#bring-note")).to_contain_text(repr(name)[:40])
+            page.fill("#hub-source input, #hub-source textarea", f"hub:{name}")
+            page.fill("#hub-columns input, #hub-columns textarea", f"subject={name},{name}")
+            page.click("#hub-fetch")
+            toasts = page.get_by_test_id("toast-body")
+            visitor.expect(toasts.filter(has_text=name[:30]).first).to_be_visible()
+            assert toasts.locator("img, a, script, b, iframe, math").count() == 0
+            assert not page.evaluate("'hit' in window")
+        assert visitor.faults == [] and online.asked == []
     finally:
         page.context.close()
         demo.close(verbose=False)

@@ -12,6 +12,7 @@ from ..facts.hub import NoSet, columns_of, lines_of, source
 from . import words
 from .going import line
 from .state import Shared
+from .text import safe_html
 
 FETCHING = {"concurrency_id": "hub", "concurrency_limit": 1, "api_visibility": "private"}
 MAX_NAME, MAX_COLUMNS = 300, 1_000  # characters
@@ -54,7 +55,8 @@ def wire(shared: Shared, fetch: FetchSection | None, text: gr.Textbox) -> Callab
         try:
             found, n, more = lines_of(source((where or "").strip()), columns_of(columns), rows, size)
         except NoSet as error:
-            raise gr.Error(f"{error}.", title=words.NOT_FETCHED, print_exception=False) from error
+            said = safe_html(f"{error}.")  # gradio takes it for markup
+            raise gr.Error(said, title=words.NOT_FETCHED, print_exception=False) from error
         said = words.FETCHED_PART if more else words.FETCHED
         return found, line(said.format(rows=words.count(n, "row", "rows")))
 
