@@ -135,7 +135,7 @@ def test_no_payload_runs_from_what_is_to_be_fetched(tmp_path, online, browser):
             page.fill("#hub-columns input, #hub-columns textarea", f"subject={name},{name}")
             page.click("#hub-fetch")
             toasts = page.get_by_test_id("toast-body")
-            visitor.expect(toasts.filter(has_text=name[:30]).first).to_be_visible()
+            visitor.expect(toasts.filter(has_text=repr(f"hub:{name}")[1:30]).first).to_be_visible()
             assert toasts.locator("img, a, script, b, iframe, math").count() == 0
             assert not page.evaluate("'hit' in window")
         assert visitor.faults == [] and online.asked == []
