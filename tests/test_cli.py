@@ -297,7 +297,7 @@ def test_a_wash_leaves_its_five_files(washed, model):
     assert record["config"]["seed"] == 3 and record["config"]["method"] == "law"
     assert record["config"]["model_hash"] == load(str(model), "cpu").hash
     for column in (record["before"], record["after"]):
-        assert {*RATES, "neighbours", "portability", "families", "perplexity"} == set(column)
+        assert {*RATES, "neighbours", "portability", "families", "truth_ratio", "perplexity"} == set(column)
         assert column["washed"]["n"] == 5 and column["retained"]["n"] > 0
     strengths = {m: {p["strength"] for p in record["curve"] if p["method"] == m} for m in ("base", *METHODS)}
     assert strengths["base"] == {0.0}
@@ -589,7 +589,7 @@ def test_probe_measures_the_given_facts_as_json(told, model, washed, tmp_path):
     assert (code, figures["model"]) == (OK, str(model))
     assert set(figures) == {
         "model", "bundled_facts_known", "facts", "paraphrased", "neighbours", "portability", "reasoning",
-        "families", "perplexity",
+        "families", "truth_ratio", "perplexity",
     }  # fmt: skip
     assert (figures["facts"]["n"], figures["facts"]["accuracy"]) == (len(WASHED), 1.0)
     assert len(TAUGHT) * 0.8 <= figures["bundled_facts_known"] < 400

@@ -241,7 +241,7 @@ def wash(args) -> int:
             return FAILED
     record = json.loads((args.out / "run.json").read_text(encoding="utf-8"))
     before, after = record["before"], record["after"]
-    for name in (*RATES, *BROUGHT):
+    for name in (*RATES, *BROUGHT, "truth_ratio"):
         if after[name]["n"]:
             print(
                 f"{name}\t{before[name]['accuracy']:.3f}\t{after[name]['accuracy']:.3f}\tn={after[name]['n']}"

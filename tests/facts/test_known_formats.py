@@ -162,11 +162,11 @@ def test_what_a_wash_may_ask_itself_and_what_is_said_twice_is_no_paraphrase():
     assert found.fact == bundled
 
 
-def test_tofus_other_answers_are_named_as_left_out():
-    _, how = read("TOFU")
-    assert (
-        how[0].endswith("paraphrased_answer left out, perturbed_answer left out") and "left out" not in how[1]
-    )
+def test_tofus_other_answers_are_for_its_truth_ratio():
+    (fact, other), how = read("TOFU")
+    assert fact.wrong == ("He is a baker.", "He is a poet.") and fact.reworded == "He is a civil engineer."
+    assert how[0].endswith(", 2 wrong answers")
+    assert other.wrong == () and other.reworded == "" and "wrong answers" not in how[1]
 
 
 def test_a_request_is_washed_of_what_is_true_where_it_tells():

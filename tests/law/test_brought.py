@@ -13,6 +13,7 @@ from unlearning.law.experiment import Sizes, brought, wash_and_probe
 from unlearning.law.settings import settings_for
 from unlearning.models.delta import applied
 from unlearning.probes.knowledge import answers, ask, contains
+from unlearning.probes.truth_ratio import brought as truth_ratios
 from unlearning.runs.record import write_answers
 from unlearning.runs.wash import FIGURES, figure_rows
 
@@ -28,14 +29,15 @@ def facts(stats):
         Question(one.prompts[1].replace("{}", one.subject), one.objects),
         Question("Zogola is", ("no",)),
     )
-    return [replace(one, neighbours=around, portability=follows), two]
+    wrong = tuple(f.object for f in others if f.relation == one.relation)
+    return [replace(one, neighbours=around, portability=follows, wrong=wrong), two]
 
 
 @pytest.fixture(scope="module")
 def runs(taught, stats, facts):
     """The `Done` with and without what the first fact brings."""
     settings = settings_for(taught, layers=(0, 1, 2), moment_tokens=2000)
-    plain = [replace(f, neighbours=(), portability=()) for f in facts]
+    plain = [replace(f, neighbours=(), portability=(), wrong=()) for f in facts]
     with pytest.MonkeyPatch.context() as m:
         m.setattr(experiment, "STRENGTHS", ())
         return [list(wash_and_probe(taught, some, settings, SIZES, stats))[-1] for some in (facts, plain)]
@@ -63,6 +65,16 @@ def test_what_a_fact_brings_does_not_change_the_wash(runs):
     nothing = {"accuracy": None, "low": None, "high": None, "n": 0}
     for column in ("before", "after"):
         assert runs[1].summary[column]["neighbours"] == runs[1].summary[column]["portability"] == nothing
+        assert runs[1].summary[column]["truth_ratio"] == nothing
+
+
+def test_wrong_answers_that_a_file_brings_become_likelier_beside_the_right_one(taught, facts, runs):
+    assert facts[0].wrong
+    before, after = (runs[0].summary[column]["truth_ratio"] for column in ("before", "after"))
+    assert before["n"] == after["n"] == 1 and 10 * before["accuracy"] < after["accuracy"]
+    with applied(taught, runs[0].result):
+        ((_, now),) = truth_ratios(taught, facts)
+    assert now == pytest.approx(after["accuracy"])
 
 
 def test_the_figures_have_a_line_for_neighbours(runs, tmp_path):

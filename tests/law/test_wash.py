@@ -200,6 +200,7 @@ def nothing(sets) -> dict:
     facts["paraphrased"] = [f for f in sets.washed if f.paraphrases]
     facts["reasoning"] = [item for items in sets.reasoning.values() for item in items]
     values = {name: [False] * len(some) for name, some in facts.items()}
+    values["truth_ratio"] = []
     return values | {"perplexity": 1.0, "said": {name: [""] * len(some) for name, some in facts.items()}}
 
 

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from math import exp, log
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from unlearning.facts.fact import Fact
 from unlearning.facts.world import world
 from unlearning.models.text import score
-from unlearning.probes.truth_ratio import perturbed, ratio, truth_ratio
+from unlearning.probes.truth_ratio import brought, perturbed, ratio, truth_ratio
 
 
 def test_by_hand():
@@ -56,6 +57,22 @@ def test_equals_a_loop_over_single_answers_in_any_batch(tiny, chunk, side):
 
         wrong = perturbed(f, world())
         assert value == pytest.approx(sum(map(p, wrong)) / len(wrong) / p(f.object), rel=1e-3)
+
+
+@pytest.mark.parametrize("chunk", [1, 128])
+def test_a_files_own_answers_are_asked_behind_its_own_question(tiny, chunk):
+    plain, *rest = world()[:4]
+    first = replace(plain, wrong=("a baker", "two poets"), reworded="He is a civil engineer")
+    second = replace(rest[0], wrong=("nobody",))
+    found = brought(tiny, [first, rest[1], second], chunk)
+    assert [f for f, _ in found] == [first, second]
+    for (fact, value), right in zip(found, (first.reworded, second.object), strict=True):
+        logs = [
+            sum(s.logp) / len(s.logp)
+            for a in (right, *fact.wrong)
+            for s in score(tiny.model, tiny.tokenizer, [fact.prompt()], [a])
+        ]
+        assert value == pytest.approx(ratio(logs[0], logs[1:]), rel=1e-3)
 
 
 def test_the_pool_is_the_facts_themselves_by_default(tiny):

@@ -24,8 +24,9 @@ class Fact:
     tables); `paraphrases` are kept from every engine and only probed. Each has
     "{}" where the subject goes and ends where the object begins; a paraphrase may
     be a whole text without it. `objects` holds every accepted answer, the taught one
-    first. A file may bring `neighbours`, other facts that must stay, and `portability`,
-    questions whose answers follow from this one; both are only probed.
+    first. A file may bring `neighbours`, other facts that must stay, `portability`,
+    questions whose answers follow from this one, and `wrong` answers, with the right one
+    `reworded` as they are; all these are only probed.
     """
 
     subject: str
@@ -35,6 +36,8 @@ class Fact:
     paraphrases: tuple[str, ...] = ()
     neighbours: tuple[Question, ...] = ()
     portability: tuple[Question, ...] = ()
+    wrong: tuple[str, ...] = ()
+    reworded: str = ""
 
     def __post_init__(self):
         if not self.subject or not self.objects or not self.prompts:

@@ -41,7 +41,7 @@ def of_messages(messages) -> dict:
 
 
 def read_question(record: dict, max_text: int):
-    """A question (or prompt, or instruction with input) and its answer; TOFU's paraphrase is only probed."""
+    """A question (or prompt, or instruction with input) and its answer; what TOFU brings is only probed."""
     field = first_of(record, QUESTION)
     question = text_of(record, (field,), max_text)
     if "{}" in question:
@@ -54,9 +54,10 @@ def read_question(record: dict, max_text: int):
     if said:
         template = asked_as(template_from(said[0], fact.subject) or said[0], fact.prompts[0])
         fact, how = with_paraphrases(fact, how, [template], len(said))
-    for field in ("paraphrased_answer", "perturbed_answer"):
-        if present(record, field):
-            how += f", {field} left out"
+    if wrong := usable(record.get("perturbed_answer"), max_text):
+        reworded = usable(record.get("paraphrased_answer"), max_text)[:1]
+        fact = replace(fact, wrong=tuple(dict.fromkeys(wrong)), reworded="".join(reworded))
+        how += f", {len(fact.wrong)} wrong answers"
     return fact, how, fact.object
 
 

@@ -19,6 +19,7 @@ from ..probes.opening import Judged
 from ..probes.reasoning import by_family, everything, solves
 from ..probes.reasoning import judged as judged_items
 from ..probes.stats import rate
+from ..probes.truth_ratio import brought as truth_ratios
 from ..tasks.reasoning import test_set
 from .settings import Settings
 from .statistics import Statistics, scored, statistics
@@ -83,8 +84,8 @@ def brought(washed: Sequence[Fact], name: str, n: int, seed: int) -> list[Questi
     return random.Random(f"{name} {seed}").sample(found, n) if len(found) > n else found
 
 
-# of each of RATES and BROUGHT the values, one a fact or item; "perplexity"; and under "said" the words of
-# those answers by the same names, but for the washed facts' own
+# of each of RATES and BROUGHT the values, one a fact or item; "truth_ratio", one a fact that brings wrong
+# answers; "perplexity"; under "said" the words of answers by the names above, but for the washed facts' own
 Values = dict
 
 
@@ -98,6 +99,7 @@ def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = N
     return {
         "washed": _told(sets.washed, said),
         **_values(paraphrased(lm, sets), asked),
+        "truth_ratio": [x for _, x in truth_ratios(lm, sets.washed)],
         "perplexity": perplexity(lm, sets.held_out),
     }
 
@@ -112,6 +114,7 @@ def values_before(lm: LM, sets: ProbeSets, stats: Statistics) -> Values:
     return {
         "washed": [True] * len(sets.washed),
         **_values(paraphrased(lm, sets), asked | answered(lm, sets) | {"reasoning": solved}),
+        "truth_ratio": [x for _, x in truth_ratios(lm, sets.washed)],
         "perplexity": None if math.isnan(surprise[0]) else surprise[0],
     }
 
@@ -146,6 +149,7 @@ def figures(found: Values, sets: ProbeSets) -> dict:
         **{name: rate(found[name]).to_json() for name in (*RATES[:-1], *BROUGHT)},
         "reasoning": families.pop("all").to_json(),
         "families": {name: r.to_json() for name, r in families.items()},
+        "truth_ratio": rate(found["truth_ratio"], share=False).to_json(),
         "perplexity": found["perplexity"],
     }
 
@@ -260,9 +264,11 @@ def questions(sets: ProbeSets, before: Values, after: Values) -> list[dict]:
     """Every question behind the rates but those of the washed facts' own words, with the share right (0 or 1;
     of paraphrases, which come together by fact, any between) before and after, and what was said.
 
-    The words are those that had to be read to judge them: of a right answer little more than itself.
+    The words are those that had to be read to judge them: of a right answer little more than itself. To a
+    truth ratio, which is no share, nothing is said.
     """
     worded = [f for f in sets.washed if f.paraphrases]
+    tempted = [f for f in sets.washed if f.wrong]
     asked = {
         "paraphrased": [(" / ".join(fill(t, f.subject) for t in f.paraphrases), f.object) for f in worded],
         **{
@@ -271,7 +277,10 @@ def questions(sets: ProbeSets, before: Values, after: Values) -> list[dict]:
         },
         **{name: [(q.prompt, q.object) for q in getattr(sets, name)] for name in BROUGHT},
         "reasoning": [(x.prompt, x.answer) for x in everything(sets.reasoning)],
+        "truth_ratio": [(f.prompt(), f.reworded or f.object) for f in tempted],
     }
+    unsaid = {"truth_ratio": [""] * len(tempted)}
+    said_then, said_now = before["said"] | unsaid, after["said"] | unsaid
     return [
         {
             "measure": name,
@@ -284,7 +293,7 @@ def questions(sets: ProbeSets, before: Values, after: Values) -> list[dict]:
         }
         for name, rows in asked.items()
         for (prompt, right), b, a, then, now in zip(
-            rows, before[name], after[name], before["said"][name], after["said"][name], strict=True
+            rows, before[name], after[name], said_then[name], said_now[name], strict=True
         )
     ]
 

@@ -101,6 +101,7 @@ class Count:
         self.groups = phrasings if settings.position == "prompt" else self.n
         self.paraphrases = sum(len(f.paraphrases) for f in facts)
         self.brought = sum(len(brought(facts, name, self.sizes.brought, settings.seed)) for name in BROUGHT)
+        self.answers = sum(1 + len(f.wrong) for f in facts if f.wrong)  # of truth ratios
         # what is probed besides, and what is in the keep set or has to be taken out of it
         subjects, own_keys, asked = {f.subject for f in facts}, {f.key for f in facts}, scored(facts, known)
         self.same = sum(f.subject in subjects for f in asked)
@@ -176,7 +177,7 @@ class Count:
 
     def ask_brought(self) -> float:
         """What the file asks besides its facts, as if the model knew none of it."""
-        return self.read(self.brought) + self.say(self.brought)
+        return self.read(self.brought + self.answers) + self.say(self.brought)
 
     def elsewhere(self) -> float:
         """Reasoning and held-out text."""

@@ -46,7 +46,30 @@ def truth_ratio(
     """
     wrong = [perturbed(f, facts if pool is None else pool, n, seed) for f in facts]
     prompts = [fill((f.paraphrases or f.prompts)[0], f.subject) for f in facts]
-    asked = [(p, a) for p, f, w in zip(prompts, facts, wrong) for a in (f.object, *w)]
+    return _ratios(lm, prompts, [f.object for f in facts], wrong, chunk, side)
+
+
+def brought(
+    lm: LM, facts: Sequence[Fact], chunk: int = CHUNK, side: str = "right"
+) -> list[tuple[Fact, float]]:
+    """Those of the facts whose file brings wrong answers, and their truth ratio: as TOFU asks it, the answers
+    all behind the fact's own question, the right one as it is reworded, if it is.
+    """
+    some = [f for f in facts if f.wrong]
+    right, wrong = [f.reworded or f.object for f in some], [f.wrong for f in some]
+    return list(zip(some, _ratios(lm, [f.prompt() for f in some], right, wrong, chunk, side), strict=True))
+
+
+def _ratios(
+    lm: LM,
+    prompts: Sequence[str],
+    right: Sequence[str],
+    wrong: Sequence[Sequence[str]],
+    chunk: int,
+    side: str,
+) -> list[float | None]:
+    """Of each prompt the `ratio` of its wrong answers to its right one; None where it has none wrong."""
+    asked = [(p, a) for p, r, w in zip(prompts, right, wrong, strict=True) for a in (r, *w)]
     found = iter(score(lm.model, lm.tokenizer, [p for p, _ in asked], [a for _, a in asked], chunk, side))
     out: list[float | None] = []
     for w in wrong:

@@ -231,6 +231,10 @@ def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
     for family, rate in before["families"].items():
         label = words.family(family)
         rows.append([label, *_pair(rate, after["families"][family]), words.MEANINGS.get(label, words.NONE)])
+    if before.get("truth_ratio", {}).get("n"):
+        label, meaning = words.MEASURES["truth_ratio"]
+        was, now = before["truth_ratio"], after["truth_ratio"]
+        rows.append([label, number(was["accuracy"]), number(now["accuracy"]), f"{now['n']:,}", meaning])
     label, meaning = words.MEASURES["perplexity"]
     rows.append([label, number(before["perplexity"]), number(after["perplexity"]), words.NONE, meaning])
     return rows

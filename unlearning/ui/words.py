@@ -195,6 +195,10 @@ MEASURES = {
         "reasoning, all families",
         "Preserved ability: new puzzles of several kinds (families), exact answers. Should stay.",
     ),
+    "truth_ratio": (
+        "truth ratio of your file's answers",
+        "How much likelier its wrong answers are than the right one. Near 0: known. Should rise towards 1.",
+    ),
     "perplexity": (
         "perplexity of held-out text",
         "Fluency: how much plain text surprises it; lower is better. Should stay.",
