@@ -134,7 +134,7 @@ def section() -> HappenedSection:
             with gr.Column(scale=3, min_width=480):
                 gr.Markdown(words.ANSWERS_INFO)
                 told = gr.HTML("", elem_id="answers", js_on_load=None)
-                only = gr.Checkbox(False, label=words.ONLY, elem_id="only")
+                only = gr.Checkbox(False, label=words.ONLY, info=words.ONLY_INFO, elem_id="only")
             with gr.Column(scale=2, min_width=480):
                 about = gr.Markdown(words.STAY_INFO, elem_id="stay-about")
                 plot = gr.Plot(show_label=False, elem_id="stay-plot")

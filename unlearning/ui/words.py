@@ -6,7 +6,7 @@ TITLE = "Lethe"
 LEAD = "Wash facts out of a language model, and see what stays."
 
 # The model
-MODEL = "Model"
+MODEL, MODEL_INFO = "Model", "the language model that is asked and washed; nobody else sees what you wash"
 RECALL = {
     "prompt": "In training masks led recall to one MLP, at the prompt's last token.",
     "subject": "In training a mask led recall through the subject's last token.",
@@ -28,7 +28,10 @@ LOADING_FAILED = "This model could not be loaded; the server's log says why."
 
 # 1 What should go?
 WHAT = "1  What should go?"
-EXAMPLE = "An example list"
+EXAMPLE, EXAMPLE_INFO = (
+    "An example list",
+    "its facts take the place of what is in the box below, to be changed at will",
+)
 EXAMPLE_NONE = "choose one …"
 TEXT = "Facts, one a line"
 TEXT_INFO = (
@@ -167,6 +170,7 @@ HINTS = {  # what a column's name means, on hover
 }
 SHARES = "{before} → {after}"
 ONLY = "Only what is still there"
+ONLY_INFO = "leaves in the table above those facts alone whose right answer the model still gives"
 NONE_LEFT = "Nothing: every fact is gone."
 GONE, STILL, CHANGED = "✓ gone", "= still there", "~ changed"
 NO_ANSWER = "(nothing)"
