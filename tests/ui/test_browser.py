@@ -113,9 +113,44 @@ def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):
     visitor.ask(second)
     visitor.page.wait_for_function("document.querySelector('#before textarea').value === 'Paris.'")
     assert "Paris" not in visitor.page.input_value("#after textarea")
+    without = words.ANSWERS_AT.format(strength="1")
+    heading, files = visitor.page.locator("#answers h3"), []
+    for _ in range(2):  # as it was left, and after a reload
+        visitor.expect(heading).to_have_text(without)
+        visitor.expect(visitor.page.locator("#strength-line")).to_contain_text(words.NOT_MEASURED_WITHOUT)
+        with visitor.page.expect_download() as taken:
+            visitor.page.click("#csv")
+        files.append(taken.value.suggested_filename)
+        visitor.reload()
+        visitor.expect(below).not_to_be_checked()
+    assert files == ["answers-1-without1.csv"] * 2
+    visitor.ask(first)
+    visitor.wait_for_answers("Tokyo.", "Tokyo.")
+    below.check()
+    visitor.expect(heading).to_have_text(words.ANSWERS)
     visitor.reload()
     visitor.expect(below).to_be_checked()
+    visitor.expect(heading).to_have_text(words.ANSWERS)
     assert visitor.column("answers", "after", 1) == [after]
+
+
+def test_a_wash_that_is_undone_stays_undone_after_a_reload(visitor):
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    before = visitor.column("answers", "before", 3)
+    visitor.page.click("#undo")
+    heading = visitor.page.locator("#answers h3")
+    visitor.expect(heading).to_have_text(words.ANSWERS_AT.format(strength="0"))
+    visitor.reload()
+    visitor.expect(heading).to_have_text(words.ANSWERS_AT.format(strength="0"))
+    assert visitor.column("answers", "after", 3) == before
+    visitor.expect(visitor.page.locator("#strength input[type=range]")).to_have_value("0")
+    visitor.expect(visitor.page.locator("#undo")).to_have_text(words.REDO)
+    visitor.wash(FACTS)  # another wash is on, whatever became of the last
+    visitor.expect(heading).to_have_text(words.ANSWERS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    visitor.reload()
+    visitor.expect(visitor.page.locator("#strength input[type=range]")).to_have_value("1")
 
 
 def test_a_wash_waits_in_sight_behind_anothers_and_a_second_tab_follows_it(visitor, browser, url, shared):

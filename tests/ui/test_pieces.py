@@ -10,6 +10,7 @@ from payloads import PAYLOADS
 
 from unlearning.facts.length import bytes_of
 from unlearning.facts.world import world
+from unlearning.law.experiment import STRENGTHS
 from unlearning.models.loading import bundled
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
 from unlearning.ui import happened, inside, plots, tradeoff, wash, within, words
@@ -281,3 +282,22 @@ def test_payloads_stay_text_in_answers():
     html = happened.answers("t", rows, False)
     tags = set(re.findall(r"<(/?[a-z0-9]+)", html))
     assert tags <= {t + n for t in ("", "/") for n in "h3 div table thead tbody tr th td span".split()}
+
+
+@given(
+    st.recursive(
+        st.none() | st.floats(allow_nan=False) | st.sampled_from(["a", "b", "c", "run", "strength", "off"]),
+        lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["run", "strength", "off"]), x),
+    )
+)
+def test_whatever_the_browser_kept_some_measured_strength_is_on_and_only_washes_below_are_off(kept):
+    strength, off = tradeoff.left(kept, "a", 0.8, ["b", "c"])
+    assert strength in (0.0, *STRENGTHS, 0.8) and set(off) <= {"b", "c"}
+    if not isinstance(kept, dict) or kept.get("run") != "a":
+        assert (strength, off) == (0.8, [])
+
+
+def test_what_was_taken_back_of_a_run_is_left_so():
+    kept = {"run": "a", "strength": 0.5, "off": ["c"]}
+    assert tradeoff.left(kept, "a", 0.8, ["b", "c"]) == (0.5, ["c"])
+    assert tradeoff.left(kept, "another", 0.8, ["b", "c"]) == tradeoff.left({}, "", 0.8, []) == (0.8, [])
