@@ -91,6 +91,31 @@ def test_the_slider_moves_the_point_and_asks_again(visitor):
         assert taken.value.suggested_filename == f"{name}.csv"
 
 
+TEXTS = """selector => [...document.querySelectorAll(selector)].map(e => {
+  const b = e.getBoundingClientRect();
+  return [e.textContent, b.left, b.top, b.right, b.bottom];
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_no_text_of_the_trade_off_lies_on_another_or_on_the_ring(visitor, width):
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    plot = "#trade-off-plot .js-plotly-plot"
+    rings = visitor.page.locator(f"{plot} path[style*='stroke-width: 3px'].point")
+    visitor.expect(rings).to_have_count(2)
+    visitor.expect(visitor.page.locator(f"{plot} .legend")).to_have_count(0)
+    said = visitor.page.evaluate(TEXTS, f"{plot} text.annotation-text")
+    names = [text.strip() for text, *_ in said]
+    assert all(names.count(name) == 2 for name in words.LINE_NAMES.values())
+    marks = said + visitor.page.evaluate(TEXTS, f"{plot} path.point[style*='stroke-width: 3px']")
+    for i, (a, left, top, right, foot) in enumerate(said):
+        assert left >= 0 and right <= width
+        for b, x, y, to, down in marks[i + 1 :]:
+            assert right <= x or to <= left or foot <= y or down <= top, f"{a!r} lies on {b!r}"
+
+
 def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):
     first, second = "The capital of Japan is", "The capital of France is"
     box = visitor.page.locator("#on-top")

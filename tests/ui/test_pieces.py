@@ -13,7 +13,7 @@ from unlearning.facts.world import world
 from unlearning.law.experiment import STRENGTHS
 from unlearning.models.loading import bundled
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
-from unlearning.ui import happened, inside, plots, tradeoff, wash, within, words
+from unlearning.ui import happened, inside, labels, plots, tradeoff, wash, within, words
 from unlearning.ui.follow import View, fold
 from unlearning.ui.preview import MARGIN, positions, read
 from unlearning.ui.tables import SHOWN, table
@@ -203,7 +203,8 @@ def test_the_trade_off_goes_through_the_measured_points_and_rings_the_chosen_one
 
 def strengths_on(fig) -> list[tuple[str, float, float]]:
     """The labels with strengths and where they are, of the first panel."""
-    return [(a.text, a.x, a.y) for a in fig.layout.annotations if a.text != words.PAPER and a.yref == "y"]
+    panel = [a for a in fig.layout.annotations if a.yref == "y" and a.showarrow is False]
+    return [(a.text, a.x, a.y) for a in panel]
 
 
 def test_where_all_is_washed_at_once_the_plot_is_no_less_readable():
@@ -223,8 +224,50 @@ def test_no_label_of_a_strength_is_on_another(gone):
     assert ends == sorted(ends) and ends[0] == 0 and ends[-1] == len(gone) / 4
     groups = plots._near([CURVE[0], *steps])
     assert sum(map(len, groups)) == len(gone) + 1
-    assert all(b[0]["washed"]["accuracy"] <= a[0]["washed"]["accuracy"] - plots.NEAR / 100 + 1e-9
-               for a, b in zip(groups, groups[1:]))  # fmt: skip
+    spans = [plots._span(group) for group in groups]
+    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:]))
+
+
+def test_every_line_of_the_trade_off_has_its_name_beside_it_and_n_stands_on_the_plot():
+    fig = plots.trade_off(CURVE, "memit", 0.5)
+    assert not fig.layout.showlegend
+    for axis in ("y", "y2"):
+        of = {
+            a.text.split(">")[1][1:-6]: a for a in fig.layout.annotations if a.yref == axis and "<s" in a.text
+        }
+        assert list(of) == list(words.LINE_NAMES.values())
+        colours = {a.text.split('"')[1] for a in of.values()}
+        assert len(colours) == 2 and of["◆ MEMIT"].text.count(plots.CHOSEN_TEXT)
+        ends = {t.name: (t.x[-1], t.y[-1]) for t in fig.data if t.mode != "markers" and t.yaxis == axis}
+        assert [(a.x, a.y) for a in of.values()] == [ends[words.METHOD_NAMES[m]] for m in words.LINE_NAMES]
+        assert {(a.axref, a.ayref) for a in of.values()} == {(axis.replace("y", "x"), axis)}
+    said = [plain(a.text) for a in fig.layout.annotations]
+    assert {"other facts kept, n = 100", "reasoning right, n = 96"} <= set(said)
+    assert "n = 25" in plain(fig.layout.xaxis2.title.text)
+
+
+@given(st.lists(st.floats(-5, 124), max_size=5), st.sampled_from([5.0, 13.6]))
+def test_names_are_apart_in_the_order_of_their_lines_and_none_goes_farther_than_it_must(wanted, apart):
+    places = labels.spread(wanted, apart, -5, 124)
+    order = sorted(range(len(wanted)), key=lambda i: -wanted[i])
+    assert all(places[a] - places[b] >= apart - 1e-9 for a, b in zip(order, order[1:]))
+    assert all(-5 - 1e-9 <= p <= 124 + 1e-9 for p in places)
+    if all(wanted[a] - wanted[b] >= apart for a, b in zip(order, order[1:])):
+        assert places == pytest.approx(wanted)
+
+
+def test_a_text_beside_a_point_stands_where_nothing_is_drawn():
+    frame = plots.FRAME
+    fall = [(0.0, 100.0), (100.0, 0.0)]
+    for point, lines in (((100, 100), [[(0, 100), (100, 100)]]), ((100, 0), [fall]), ((0, 100), [fall])):
+        place = labels.beside("of two<br>lines", point, lines, [], [frame])
+        x, y = frame.at(*point)
+        left, right, low, high = labels.box(
+            "of two<br>lines", x + place["ax"], y - place["ay"], place["xanchor"]
+        )
+        assert left >= 0 and right <= frame.width and low >= 0 and high <= frame.height
+        drawn = (p for line in lines for p in labels.along([frame.at(*q) for q in line]))
+        assert not any(left < u < right and low < v < high for u, v in drawn)
 
 
 def test_the_sentence_beside_the_slider_says_what_was_measured():

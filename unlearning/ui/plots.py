@@ -4,17 +4,23 @@ Every series has a sign of its own and its name beside it; shares are in percent
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import words
+from .labels import LINE, Frame, beside, spread
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 INK, ACCENT = "#64748b", "#0d9488"  # greys of text and grid are set by the page's CSS
 FONT = "system-ui, sans-serif"
-NEAR = 20  # percent: points of a line that are no farther apart share a label, so that it fits on a phone
+CHOSEN_TEXT, OTHER_TEXT = "var(--focus, #0f766e)", "var(--body-text-color-subdued, #64748b)"
+PANEL, GAP, NAMES = 180, 56, 84  # px: a panel's height, between two, and to its right
+FRAME = Frame((-3, 106), (-5, 124), 190, PANEL)  # percent; on a phone
+FRAMES = FRAME, replace(FRAME, width=1_100)
+NEAR = 33  # percent: the width of a strength's label on a phone
 LINES = {"law": ("solid", "circle"), "memit": ("dash", "diamond"), "scaled": ("dot", "x-open")}  # dash, sign
 
 
@@ -114,7 +120,7 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
     """What stays against what is gone: LAW and MEMIT by strength, the control, the chosen point ringed.
 
     Both axes go from nothing to all, so that a line at the top is one where all stays; where points of the
-    method lie together, one label has their strengths.
+    method lie together, one label has their strengths. The lines' names stand at the right of all.
 
     `curve`: points of `run.json`, {"method", "strength", "washed", "retained", "reasoning"}. "Scaled only" is
     MEMIT's update at other strengths, so both lines are one; its own is drawn broad under MEMIT's, up to 1,
@@ -122,41 +128,23 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
     """
     from plotly.subplots import make_subplots
 
-    panels = [
-        (name, axis)
-        for name, axis in (("retained", words.KEPT_AXIS), ("reasoning", words.REASONING_AXIS))
-        if any(p[name]["n"] for p in curve)
-    ]
-    names = {
-        "orientation": "h",
-        "x": 0,
-        "y": 1.02,
-        "yanchor": "bottom",
-    }  # above: at the ends they would overlap
-    size = _figure(
-        96 + 210 * len(panels), margin={"l": 8, "r": 16, "t": 48, "b": 80}, showlegend=True, legend=names
+    titles = {"retained": words.KEPT_AXIS, "reasoning": words.REASONING_AXIS}
+    n = {name: max((p[name]["n"] for p in curve), default=0) for name in ("washed", *titles)}
+    panels = [name for name in titles if n[name]]
+    inside = PANEL * len(panels) + GAP * (len(panels) - 1) if panels else PANEL
+    size = _figure(48 + inside + 80, margin={"l": 8, "r": NAMES, "t": 48, "b": 80})
+    fig = make_subplots(
+        rows=len(panels) or 1,
+        shared_xaxes=True,
+        vertical_spacing=GAP / inside,
+        subplot_titles=[words.together(titles[name].format(n=f"{n[name]:,}")) for name in panels],
+        figure=size,
     )
-    fig = make_subplots(rows=len(panels) or 1, cols=1, shared_xaxes=True, vertical_spacing=0.12, figure=size)
-    for row, (name, axis) in enumerate(panels, 1):
+    fig.update_annotations(x=0, xanchor="left", font={"size": 14})
+    for row, name in enumerate(panels, 1):
         where = {"row": row, "col": 1}
-        for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] != method):  # it below
-            points = _line(curve, other)
-            colour = ACCENT if other == method else INK
-            broad = other == "scaled"  # MEMIT's line lies on it
-            fig.add_scatter(
-                x=[_gone(p) for p in points],
-                y=[100 * p[name]["accuracy"] for p in points],
-                mode="lines+markers",
-                line={"dash": dash, "color": colour, "width": 3 if broad or other == method else 1.5},
-                marker={"symbol": sign, "size": 13 if broad else 8, "color": colour},
-                customdata=[[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
-                hovertemplate=words.POINT_HOVER,
-                name=words.METHOD_NAMES[other],
-                legendrank=list(LINES).index(other),
-                legendgroup=other,
-                showlegend=row == 1,
-                **where,
-            )
+        for trace in _lines(curve, method, name):
+            fig.add_scatter(**trace, **where)
         if chosen := point_at(curve, method, strength):
             fig.add_scatter(
                 x=[_gone(chosen)],
@@ -164,17 +152,35 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
                 mode="markers",
                 marker={"symbol": "circle-open", "size": 20, "color": ACCENT, "line": {"width": 3}},
                 hoverinfo="skip",
-                showlegend=False,
                 **where,
             )
+        tails = {"axref": f"x{row}", "ayref": f"y{row}"} if row > 1 else {}
         for label in _labels(curve, method, name):
-            fig.add_annotation(**label, **where)
-        fig.update_yaxes(title={"text": axis, "font": {"size": 14}, "standoff": 8}, automargin=True, **where)
-    fig.update_yaxes(range=[-5, 124], dtick=25, ticksuffix=" %", zeroline=False)
-    fig.update_xaxes(range=[-3, 103], zeroline=False, ticksuffix=" %", tickangle=0)
-    fig.update_xaxes(title={"text": words.GONE_AXIS, "font": {"size": 14}}, row=len(panels) or 1, col=1)
+            fig.add_annotation(**(label | tails if "axref" in label else label), **where)
+    fig.update_yaxes(range=FRAME.y, dtick=25, ticksuffix=" %", zeroline=False, automargin=True)
+    fig.update_xaxes(range=FRAME.x, zeroline=False, ticksuffix=" %", tickangle=0)
+    axis = words.together(words.GONE_AXIS.format(n=f"{n['washed']:,}"))
+    fig.update_xaxes(title={"text": axis, "font": {"size": 14}}, row=len(panels) or 1, col=1)
     fig.update_traces(cliponaxis=False)
     return fig
+
+
+def _lines(curve: Sequence[dict], method: str, name: str) -> Iterator[dict]:
+    """The traces of a panel's lines; the method's own comes first, so that no other is hidden."""
+    for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] != method):
+        points = _line(curve, other)
+        colour = ACCENT if other == method else INK
+        broad = other == "scaled"  # MEMIT's line lies on it
+        yield {
+            "x": [_gone(p) for p in points],
+            "y": [100 * p[name]["accuracy"] for p in points],
+            "mode": "lines+markers",
+            "line": {"dash": dash, "color": colour, "width": 3 if broad or other == method else 1.5},
+            "marker": {"symbol": sign, "size": 13 if broad else 8, "color": colour},
+            "customdata": [[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
+            "hovertemplate": words.POINT_HOVER,
+            "name": words.METHOD_NAMES[other],
+        }
 
 
 def _line(curve: Sequence[dict], method: str) -> list[dict]:
@@ -187,41 +193,67 @@ def _line(curve: Sequence[dict], method: str) -> list[dict]:
 
 
 def _labels(curve: Sequence[dict], method: str, name: str) -> Iterator[dict]:
-    """Annotations of a panel: above the method's line its strengths, and which point is the paper's."""
+    """Annotations of a panel: strengths above the method's line, the lines' names, the paper's own point."""
+    lines = {other: [(_gone(p), 100 * p[name]["accuracy"]) for p in _line(curve, other)] for other in LINES}
+    strengths = []
     for group in _near(_line(curve, method)):
         ends = dict.fromkeys(f"{p['strength']:.3g}" for p in (group[0], group[-1]))
-        x = sum(map(_gone, group)) / len(group)
-        yield {
-            "text": "–".join(ends),
-            "x": x,
-            "y": max(100 * p[name]["accuracy"] for p in group),
-            "yshift": 20,
-            "xanchor": "left" if x < 10 else "right" if x > 90 else "center",  # so that it stays inside
-            "showarrow": False,
-        }
+        x, anchor = _middle(group)
+        strengths.append(("–".join(ends), x, max(100 * p[name]["accuracy"] for p in group), anchor, 20))
+    for text, x, y, anchor, up in strengths:
+        yield {"text": text, "x": x, "y": y, "yshift": up, "xanchor": anchor, "showarrow": False}
+    colours = {other: CHOSEN_TEXT if other == method else OTHER_TEXT for other in LINES}
+    yield from names({words.LINE_NAMES[k]: (colours[k], line[-1]) for k, line in lines.items()}, FRAME)
     if paper := point_at(curve, "law", 1.0):
-        y = 100 * paper[name]["accuracy"]
+        point = _gone(paper), 100 * paper[name]["accuracy"]
+        place = beside(words.PAPER, point, list(lines.values()), strengths, FRAMES)
+        arrow = {"arrowwidth": 1, "arrowcolor": INK, "align": place["xanchor"]}
+        yield {"text": words.PAPER, "x": point[0], "y": point[1], **place, **arrow}
+
+
+def names(ends: Mapping[str, tuple[str, tuple[float, float]]], frame: Frame) -> Iterator[dict]:
+    """Annotations in the right margin that name lines, by name: (colour, last point); each with a thin line
+    to that point."""
+    unit = (frame.y[1] - frame.y[0]) / frame.height
+    places = spread([y for _, (_, y) in ends.values()], LINE * unit, *frame.y)
+    for (name, (colour, (x, y))), place in zip(ends.items(), places, strict=True):
         yield {
-            "text": words.PAPER,
-            "x": _gone(paper),
+            "text": f'<span style="color:{colour}">\N{NO-BREAK SPACE}{name}</span>',
+            "x": x,
             "y": y,
-            "xanchor": "right",
-            "ax": -24,
-            "ay": 36 if y > 40 else -44,  # where there is room
+            "axref": "x",
+            "ayref": "y",
+            "ax": frame.x[1],
+            "ay": place,
+            "xanchor": "left",
+            "standoff": 12,  # so much of it would lie in the ring
+            "arrowhead": 0,
             "arrowwidth": 1,
             "arrowcolor": INK,
         }
 
 
 def _near(points: Sequence[dict]) -> list[list[dict]]:
-    """A line's points in their order, those too close for labels of their own together."""
+    """A line's points in their order, those together whose labels would lie on each other on a phone."""
     groups: list[list[dict]] = []
     for p in points:
-        if groups and abs(_gone(p) - _gone(groups[-1][0])) < NEAR:
-            groups[-1].append(p)
-        else:
-            groups.append([p])
+        groups.append([p])
+        while len(groups) > 1 and _span(groups[-1])[0] < _span(groups[-2])[1]:
+            groups[-2:] = [groups[-2] + groups[-1]]
     return groups
+
+
+def _middle(group: Sequence[dict]) -> tuple[float, str]:
+    """Where the label of some points is, and which part of it: near an edge it begins or ends there."""
+    x = (_gone(group[0]) + _gone(group[-1])) / 2
+    return x, "left" if x < NEAR / 2 else "right" if x > 100 - NEAR / 2 else "center"
+
+
+def _span(group: Sequence[dict]) -> tuple[float, float]:
+    """From where to where the label of some points goes on a phone, in percent."""
+    x, anchor = _middle(group)
+    low = x - {"left": 0, "center": NEAR / 2, "right": NEAR}[anchor]
+    return low, low + NEAR
 
 
 def point_at(curve: Sequence[dict], method: str, strength: float) -> dict | None:

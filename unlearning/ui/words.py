@@ -264,10 +264,11 @@ AT_STRENGTH = "At strength {strength}:"
 NOT_MEASURED = "This strength was not measured."
 NOT_MEASURED_WITHOUT = "Without an earlier wash only the answers are asked again; the curve is not."
 METHOD_NAMES = {"law": "LAW", "memit": "MEMIT", "scaled": "scaled (control)"}
-GONE_AXIS = "facts to wash that are gone<br>(numbers at the line: strength)"
-KEPT_AXIS = "other facts kept"
-REASONING_AXIS = "reasoning right"
-PAPER = "LAW at 1, as in the paper"
+LINE_NAMES = {"law": "● LAW", "memit": "◆ MEMIT", "scaled": "✕ control"}
+GONE_AXIS = "facts to wash that are gone, n = {n}<br>(numbers at the line: strength)"
+KEPT_AXIS = "other facts kept, n = {n}"
+REASONING_AXIS = "reasoning right, n = {n}"
+PAPER = "LAW at 1,<br>as in the paper"
 POINT_HOVER = (
     "strength %{customdata[0]:.3g}: %{x:.1f} % gone (n = %{customdata[1]}), %{y:.1f} % (n = %{customdata[2]})"
     "<extra>%{fullData.name}</extra>"
