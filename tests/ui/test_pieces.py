@@ -94,6 +94,12 @@ def test_no_text_becomes_markup(a, b):
     assert not set("<>[]()`*_\n$") & set(safe(a))
 
 
+def test_what_a_column_means_is_said_for_who_cannot_hover_once_and_where_there_is_something_to_say():
+    html = table("c", ["x", "n", "x"], [[1, 2, 3]], {"n": "How <many>.", "y": "Not here."})
+    assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", html) == [("n", "How &lt;many&gt;.")]
+    assert html.count("</details>") == 1 and "<details" not in table("c", ["x"], [[1]], {"y": "Not here."})
+
+
 def test_a_long_table_says_how_much_it_leaves_out():
     assert table("c", ["x"], []) == ""
     assert "and 5 more rows" in table("c", ["x"], [[i] for i in range(SHOWN + 5)])
@@ -324,7 +330,11 @@ def test_payloads_stay_text_in_answers():
     ]
     html = happened.answers("t", rows, False)
     tags = set(re.findall(r"<(/?[a-z0-9]+)", html))
-    assert tags <= {t + n for t in ("", "/") for n in "h3 div table thead tbody tr th td span".split()}
+    assert tags <= {
+        t + n
+        for t in ("", "/")
+        for n in "h3 div table thead tbody tr th td span details summary dl dt dd".split()
+    }
 
 
 @given(

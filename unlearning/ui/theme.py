@@ -51,6 +51,10 @@ CSS = """
 #ask, #undo { align-self: center; }
 #read, #upload { align-self: stretch; }
 footer .divider:last-child { display: none; }
+.lethe-fold summary { padding: 6px 0; font-size: var(--text-sm); cursor: pointer; }
+.lethe-fold dl { margin: 0 0 8px; font-size: var(--text-sm); }
+.lethe-fold dt { font-weight: 700; }
+.lethe-fold dd { margin: 0 0 4px; }
 .lethe-maps { display: flex; flex-wrap: wrap; gap: 12px 32px; overflow-x: auto; }
 .gradio-container .lethe-maps table { border-collapse: separate; border-spacing: 2px; margin: 8px 0; }
 .gradio-container .lethe-maps :is(table, thead, tbody, tr) { border: 0 !important; }

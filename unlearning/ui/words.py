@@ -158,7 +158,8 @@ ANSWERS_INFO = (
     "Each known fact, asked in the same words before and after the wash; both answers are the model's own."
 )
 ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "how sure of the right one"]
-HINTS = {  # what a column's name means, on hover
+HEADS = "What the columns say"
+HINTS = {  # what a column's name means
     "right answer": "What the list says is right; for known facts every accepted answer counts.",
     "before": "What was found before the wash.",
     "after": "What was found after it, asked again in the same words.",
@@ -167,6 +168,11 @@ HINTS = {  # what a column's name means, on hover
     "n": "How many were asked.",
     "knows it?": "Is the right answer in the first ten tokens of what the model says?",
     "how": "Which rule understood this row.",
+    "stopped after": "The layer whose output is read as if it were the model's last.",
+    "before the wash": "The likeliest next piece of text (token), and its probability.",
+    "after the wash": "The same, with as much of the wash on as the line above says.",
+    "right piece, before": "The probability of the right answer's first piece, before the wash.",
+    "right piece, after": "The same after it: the layer at which it falls is where the answer went.",
 }
 SHARES = "{before} → {after}"
 ONLY = "Only what is still there"
