@@ -4,6 +4,7 @@ import re
 import threading
 
 import pytest
+from PIL import Image
 from ui_help import FACTS, PROMPT
 from visitor import Visitor
 
@@ -215,10 +216,46 @@ def test_one_fact_layer_by_layer_before_and_after(visitor, shared):
     visitor.expect(visitor.page.locator("#norms .js-plotly-plot")).to_be_visible()
     visitor.page.click("#lens-fact input")
     visitor.page.get_by_role("option", name=PROMPT).click()
+    visitor.expect(visitor.page.locator("#lens-heat .js-plotly-plot")).to_be_visible()
+    visitor.page.click("#lens summary >> nth=0")
     layers = shared.lm(shared.names[0]).model.config.num_hidden_layers
     said = visitor.column("lens", "before the wash", layers + 1)
     assert said[-1].startswith("Paris")
-    assert not visitor.column("lens", "after the wash", layers + 1)[-1].startswith("Paris")
+    after = visitor.column("lens", "after the wash", layers + 1)
+    assert not after[-1].startswith("Paris")
+    kept = [r["token"].strip() for r in visitor.taken_rows("#lens-csv", "lens-1.csv")]
+    assert [text.rsplit(" (", 1)[0] for both in zip(said, after) for text in both] == kept
+    assert_png(visitor, "#lens-heat")
+
+
+def assert_png(visitor, plot: str) -> None:
+    """A plot's own button gives a picture that is as readable on a dark slide: its ground is white."""
+    visitor.page.hover(f"{plot} .plot-container")
+    with visitor.page.expect_download() as taken:
+        visitor.page.click(f"{plot} .modebar-btn[data-title*='png' i]")
+    assert taken.value.suggested_filename.endswith(".png")
+    with Image.open(taken.value.path()) as picture:
+        assert picture.convert("RGBA").getpixel((1, 1)) == (255, 255, 255, 255)
+
+
+def test_the_trace_is_shown_when_its_fold_is_opened_and_can_be_taken_away(visitor, shared):
+    page = visitor.page
+    assert page.locator(".js-plotly-plot").count() == 0  # no plot before it is looked at
+    page.click("#inside > button")
+    visitor.expect(page.locator("#trace-heat .js-plotly-plot")).to_be_visible()
+    visitor.expect(page.locator("#trace-about")).to_contain_text("A causal trace of")
+    ground = "getComputedStyle(document.querySelector('#trace-heat .main-svg')).backgroundColor"
+    assert page.evaluate(ground) == "rgba(0, 0, 0, 0)"
+    layers = shared.lm(shared.names[0]).model.config.num_hidden_layers
+    rows = visitor.taken_rows("#trace-csv", "trace.csv")
+    assert len(rows) == 2 * 3 * layers
+    page.click("#trace summary")
+    visitor.expect(page.locator("#trace td.heat")).to_have_count(len(rows))
+    drawn = page.locator("#trace td.heat").evaluate_all(
+        "all => all.map(e => e.style.getPropertyValue('--share'))"
+    )
+    assert [float(x) for x in drawn] == [round(float(r["effect"]), 3) for r in rows]
+    assert_png(visitor, "#trace-heat")
 
 
 def test_a_reload_in_mid_run_attaches_again_and_keeps_only_the_runs_id(visitor, shared):

@@ -1,5 +1,6 @@
 """Sentences and tables of the page, without a model and without a server."""
 
+import csv
 import re
 from html import unescape
 
@@ -11,9 +12,12 @@ from payloads import PAYLOADS
 from unlearning.facts.length import bytes_of
 from unlearning.facts.world import world
 from unlearning.law.experiment import STRENGTHS
+from unlearning.law.settings import Settings
+from unlearning.law.trace import Trace
 from unlearning.models.loading import bundled
+from unlearning.probes.lens import Look
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
-from unlearning.ui import happened, inside, labels, plots, tradeoff, wash, within, words
+from unlearning.ui import happened, heat, inside, labels, plots, tradeoff, wash, within, words
 from unlearning.ui.follow import View, fold
 from unlearning.ui.preview import MARGIN, positions, read
 from unlearning.ui.tables import SHOWN, table
@@ -172,6 +176,70 @@ def test_the_heat_map_writes_out_every_share_and_marks_what_is_edited():
     assert "<caption>a &lt; b</caption>" in html and "end of &lt;subject&gt;" in html
     cells = re.findall(r'style="--share: ([\d.]+)">([^<]*)</td>', html)
     assert cells == [("0.000", "0 %"), ("0.255", "26 %"), ("1.000", "100 %"), ("0.004", "● 0.4 %")]
+
+
+TRACE = Trace(
+    places=("subject's last token", "token after it", "prompt's last token"),
+    patched=((0.9, 0.1), (0.05, 0.0), (0.2, 1.0)),
+    zeroed=((1.0, 0.25), (1.0, 1.0), (0.5, 0.996)),
+    n=120,
+    seed=0,
+    position="subject",
+    layers=(1,),
+    why="",
+)
+
+
+def test_the_trace_is_drawn_written_out_and_kept_with_the_same_values():
+    maps = inside.measures(TRACE, Settings(position="subject", layers=(1,)))
+    fig = plots.heat([inside.as_plot(TRACE, *shown) for _, *shown in maps])
+    kept = {(r["measure"], r["token"], r["layer"]): r for r in inside.rows(TRACE, maps)}
+    assert len(kept) == 2 * 3 * 2 and {r["n"] for r in kept.values()} == {120}
+    for trace, (measure, *_) in zip(fig.data, maps, strict=True):
+        for layer, (shares, texts) in enumerate(zip(trace.z, trace.text, strict=True)):
+            for place, share, text in zip(TRACE.places, shares, texts, strict=True):
+                row = kept[measure, place, layer]
+                assert row["effect"] == pytest.approx(share)
+                assert text == ("● " if row["edited"] else "") + words.percent(share)
+    assert kept["silenced", TRACE.places[0], 1]["effect"] == 0.75  # what is lost, not what is left
+    assert [k for k, r in kept.items() if r["edited"]] == [("silenced", TRACE.places[0], 1)]
+    assert all("n = 120" in plain(a.text) for a in fig.layout.annotations)
+
+
+def looks(*tokens):
+    """Layers from the embedding on, as (before, after) with these tokens."""
+    both = (
+        (Look(i - 1, ((t, 0.5),), 0.25, 3), Look(i - 1, ((t, 0.75),), 0.004, 9)) for i, t in enumerate(tokens)
+    )
+    return list(both)
+
+
+def test_the_lens_is_drawn_and_kept_with_the_same_values():
+    found = looks(" on", " Paris")
+    (trace,) = within.heat_map("The capital of France is", found).data
+    assert [list(z) for z in trace.z] == [[0.25, 0.004]] * 2
+    assert trace.text[1][0] == "Paris<br>(50 %)<br>right: 25.0 %"
+    kept = list(within.rows("The capital of France is", found, 0.5))
+    assert [(r["layer"], r["when"], r["strength"]) for r in kept] == [
+        (-1, "before", 0.0), (-1, "after", 0.5), (0, "before", 0.0), (0, "after", 0.5)
+    ]  # fmt: skip
+    assert [r["probability"] for r in kept] == [0.5, 0.75] * 2
+    assert [r["probability of the right token"] for r in kept] == [0.25, 0.004] * 2
+    assert {r["token"] for r in kept[2:]} == {" Paris"}
+
+
+def test_nothing_in_a_heat_map_is_taken_for_markup_nor_in_its_file_for_a_formula(tmp_path):
+    found = looks(*PAYLOADS, "=1+1", " @x")
+    for prompt in PAYLOADS:
+        fig = within.heat_map(prompt, found)
+        texts = [fig.layout.annotations[0].text, *(t for row in fig.data[0].text for t in row)]
+        assert not any(re.search("[<>\"']", t.replace("<br>", "")) for t in texts)
+    file = tmp_path / "new" / "lens.csv"
+    heat.section("any", "take").show(fig, "", within.rows("=HYPERLINK(1)", found, 1.0), file)
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert {r["prompt"] for r in rows} == {"'=HYPERLINK(1)"}
+    assert {r["token"] for r in rows[-4:]} == {"'=1+1", "' @x"}
 
 
 def point(method, strength, washed, retained, reasoning):

@@ -138,7 +138,7 @@ def section() -> HappenedSection:
             with gr.Column(scale=2, min_width=480):
                 about = gr.Markdown(words.STAY_INFO, elem_id="stay-about")
                 plot = gr.Plot(show_label=False, elem_id="stay-plot")
-                with gr.Accordion(words.STAY_ALL, open=False, elem_id="stay-all"):
+                with gr.Accordion(words.AS_TABLE, open=False, elem_id="stay-all"):
                     stay = gr.HTML("", elem_id="stay", js_on_load=None)
         with gr.Row():
             delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")

@@ -200,12 +200,13 @@ def build(shared: Shared) -> gr.Blocks:
         demo.load(page.opened, page.learn.run, page.learn.last, **following, **QUIET)
         page.learn.last.change(page.learn.attach, page.learn.run, page.learn.outputs(), **following, **QUIET)
         about = {
-            "fn": lambda name: (model.describe(shared, name), inside.describe(shared, name)),
+            "fn": lambda name: model.describe(shared, name),
             "inputs": page.model.name,
-            "outputs": [page.model.line, page.trace],
+            "outputs": page.model.line,
         }
         page.model.name.change(**about, **DESCRIBING)
         demo.load(**about, **DESCRIBING)
+        inside.wire(shared, page.trace, page.model.name, DESCRIBING)
         page.learn.wire(page.model.name, page.learn_tab, ON_MODEL, following)
         page.wash_tab.select(lambda: WASH, None, page.tab, **QUICK)
         page.learn_tab.select(lambda: LEARN, None, page.tab, **QUICK)

@@ -5,16 +5,17 @@ Every series has a sign of its own and its name beside it; shares are in percent
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import words
-from .labels import LINE, Frame, beside, spread
+from .labels import LETTER, LINE, Frame, beside, spread
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 INK, ACCENT = "#64748b", "#0d9488"  # greys of text and grid are set by the page's CSS
+HEAT = [[0, "rgba(20, 184, 166, 0.04)"], [1, "rgba(20, 184, 166, 0.6)"]]
 FONT = "system-ui, sans-serif"
 CHOSEN_TEXT, OTHER_TEXT = "var(--focus, #0f766e)", "var(--body-text-color-subdued, #64748b)"
 PANEL, GAP, NAMES = 180, 56, 84  # px: a panel's height, between two, and to its right
@@ -30,7 +31,7 @@ def _figure(height: int, **layout) -> "go.Figure":
     return go.Figure(
         layout={
             "template": "none",
-            "paper_bgcolor": "rgba(0,0,0,0)",
+            "paper_bgcolor": "white",  # of the PNG; on the page the CSS leaves it out
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 14, "color": INK},
             "margin": {"l": 8, "r": 16, "t": 48, "b": 48},
@@ -113,6 +114,71 @@ def bars(title: str, rows: Sequence[tuple[str, float]]) -> "go.Figure":
     room = 1.25 * max(x for _, x in rows) or 1  # for the value beside the longest bar, on a phone too
     fig.update_xaxes(range=[0, room], zeroline=False, fixedrange=True, tickangle=0)
     fig.update_yaxes(autorange="reversed", automargin=True, fixedrange=True)
+    return fig
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Shares (0 to 1) by row and column, each written out: `cells[row][column]` is (text, share).
+
+    Texts are as plotly takes them: escaped, in lines parted by <br>. `size`: of those in cells, px.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[str]
+    cells: Sequence[Sequence[tuple[str, float]]]
+    size: int = 14
+
+
+def heat(maps: Sequence[Heat]) -> "go.Figure":
+    """Heat maps one below the other, rows in their order from the top."""
+    from plotly.subplots import make_subplots
+
+    def lines(text: str) -> int:
+        return 1 + text.count("<br>")
+
+    each = [max(lines(t) for row in m.cells for t, _ in row) * LINE * m.size / 14 + 12 for m in maps]
+    tall = [each_row * len(m.rows) for each_row, m in zip(each, maps, strict=True)]
+    heads = [(lines(m.title) + max(map(lines, m.columns))) * LINE + 16 for m in maps]
+    between = max(heads) + 12
+    inside = sum(tall) + between * (len(maps) - 1)
+    size = _figure(heads[0] + inside + 16, margin={"l": 8, "r": 8, "t": heads[0], "b": 16})
+    apart = between / inside if len(maps) > 1 else 0
+    fig = make_subplots(rows=len(maps), row_heights=tall, vertical_spacing=apart, figure=size)
+    for row, m in enumerate(maps, 1):
+        where = {"row": row, "col": 1}
+        fig.add_heatmap(
+            z=[[share for _, share in cells] for cells in m.cells],
+            text=[[text for text, _ in cells] for cells in m.cells],
+            texttemplate="%{text}",
+            textfont={"size": m.size},
+            hoverinfo="text",
+            colorscale=HEAT,
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            **where,
+        )
+        fig.add_annotation(
+            text=m.title,
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=1,
+            yref=f"y{row if row > 1 else ''} domain",
+            yanchor="bottom",
+            xshift=-LETTER * max(len(line) for name in m.rows for line in name.split("<br>")),
+            yshift=max(map(lines, m.columns)) * LINE + 8,
+            align="left",
+            showarrow=False,
+        )
+        plain = {"showgrid": False, "zeroline": False, "fixedrange": True, "ticks": ""}
+        at = [{"tickvals": list(range(len(x))), "ticktext": list(x)} for x in (m.columns, m.rows)]
+        fig.update_xaxes(side="top", tickangle=0, **at[0], **plain, **where)
+        fig.update_yaxes(autorange="reversed", automargin=True, **at[1], **plain, **where)
     return fig
 
 

@@ -185,7 +185,6 @@ HEADLINE_AT = "At strength {strength}: {gone}"
 ANSWERS_AT = "What the model says at strength {strength}"
 STAY = "What stayed"
 STAY_PLOT = "Right answers: ○ before, ● after the wash"
-STAY_ALL = "All figures as a table"
 STAY_HEAD = ["asked", "before", "after", "n", "in words"]
 STAY_INFO = (
     "Shares of right answers, with the 95 % interval. The facts to wash should fall, to the left, in the "
@@ -310,7 +309,13 @@ LENS_HEAD = [
     "right piece, after",
 ]
 LENS_START = "the embedding"
+LENS_CSV = "Download this fact layer by layer (CSV)"
+LENS_PLOT = (
+    "What it would say if it stopped there,<br>and how likely the right piece is;<br>n = 1 fact: {prompt}"
+)
+LENS_CELL = "{token}<br>({p})<br>right: {right}"
 LENS_SAID = "{token} ({p})"
+AS_TABLE = "All figures as a table"
 
 # Look inside
 INSIDE = "Look inside: where this model recalls facts"
@@ -320,9 +325,10 @@ INSIDE_INFO = (
     "many answers are lost?). Deep colour: recall runs through here. ● marks what a wash edits."
 )
 INSIDE_PLACE = "at the {place}"
+INSIDE_CSV = "Download the trace (CSV)"
 INSIDE_LAYER = "layer {i}"
-INSIDE_MOVED = "Put in another subject's state: answers that follow it"
-INSIDE_LOST = "Silence the MLP: answers that are lost"
+INSIDE_MOVED = "Put in another subject's state: answers that follow it, n = {n}"
+INSIDE_LOST = "Silence the MLP: answers that are lost, n = {n}"
 INSIDE_WHY = "Chosen from this: {why}."
 INSIDE_SETTINGS = "Washing single facts edits the MLP of {layers}; facts are looked up at the {position}."
 INSIDE_NONE = "This model has not been traced: python -m unlearning trace --model NAME"
