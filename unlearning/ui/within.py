@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..probes.lens import Look
 
 CHOICES = 200  # facts in the list
-MOST, TOKEN = 24, 14  # characters of a prompt and of a token in the plot, so that it fits on a phone
+MOST, TOKEN = 28, 14  # characters of a prompt and of a token in the plot, so that it fits on a phone
 
 
 @dataclass(frozen=True)
