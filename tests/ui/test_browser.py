@@ -4,6 +4,7 @@ import re
 import threading
 
 import pytest
+from PIL import Image
 from ui_help import FACTS, PROMPT
 from visitor import Visitor
 
@@ -91,6 +92,31 @@ def test_the_slider_moves_the_point_and_asks_again(visitor):
         assert taken.value.suggested_filename == f"{name}.csv"
 
 
+TEXTS = """selector => [...document.querySelectorAll(selector)].map(e => {
+  const b = e.getBoundingClientRect();
+  return [e.textContent, b.left, b.top, b.right, b.bottom];
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_no_text_of_the_trade_off_lies_on_another_or_on_the_ring(visitor, width):
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    plot = "#trade-off-plot .js-plotly-plot"
+    rings = visitor.page.locator(f"{plot} path[style*='stroke-width: 3px'].point")
+    visitor.expect(rings).to_have_count(2)
+    visitor.expect(visitor.page.locator(f"{plot} .legend")).to_have_count(0)
+    said = visitor.page.evaluate(TEXTS, f"{plot} text.annotation-text")
+    names = [text.strip() for text, *_ in said]
+    assert all(names.count(name) == 2 for name in words.LINE_NAMES.values())
+    marks = said + visitor.page.evaluate(TEXTS, f"{plot} path.point[style*='stroke-width: 3px']")
+    for i, (a, left, top, right, foot) in enumerate(said):
+        assert left >= 0 and right <= width
+        for b, x, y, to, down in marks[i + 1 :]:
+            assert right <= x or to <= left or foot <= y or down <= top, f"{a!r} lies on {b!r}"
+
+
 def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):
     first, second = "The capital of Japan is", "The capital of France is"
     box = visitor.page.locator("#on-top")
@@ -113,9 +139,44 @@ def test_a_wash_on_top_of_another_and_the_first_taken_back(visitor):
     visitor.ask(second)
     visitor.page.wait_for_function("document.querySelector('#before textarea').value === 'Paris.'")
     assert "Paris" not in visitor.page.input_value("#after textarea")
+    without = words.ANSWERS_AT.format(strength="1")
+    heading, files = visitor.page.locator("#answers h3"), []
+    for _ in range(2):  # as it was left, and after a reload
+        visitor.expect(heading).to_have_text(without)
+        visitor.expect(visitor.page.locator("#strength-line")).to_contain_text(words.NOT_MEASURED_WITHOUT)
+        with visitor.page.expect_download() as taken:
+            visitor.page.click("#csv")
+        files.append(taken.value.suggested_filename)
+        visitor.reload()
+        visitor.expect(below).not_to_be_checked()
+    assert files == ["answers-1-without1.csv"] * 2
+    visitor.ask(first)
+    visitor.wait_for_answers("Tokyo.", "Tokyo.")
+    below.check()
+    visitor.expect(heading).to_have_text(words.ANSWERS)
     visitor.reload()
     visitor.expect(below).to_be_checked()
+    visitor.expect(heading).to_have_text(words.ANSWERS)
     assert visitor.column("answers", "after", 1) == [after]
+
+
+def test_a_wash_that_is_undone_stays_undone_after_a_reload(visitor):
+    visitor.wash(FACTS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    before = visitor.column("answers", "before", 3)
+    visitor.page.click("#undo")
+    heading = visitor.page.locator("#answers h3")
+    visitor.expect(heading).to_have_text(words.ANSWERS_AT.format(strength="0"))
+    visitor.reload()
+    visitor.expect(heading).to_have_text(words.ANSWERS_AT.format(strength="0"))
+    assert visitor.column("answers", "after", 3) == before
+    visitor.expect(visitor.page.locator("#strength input[type=range]")).to_have_value("0")
+    visitor.expect(visitor.page.locator("#undo")).to_have_text(words.REDO)
+    visitor.wash(FACTS)  # another wash is on, whatever became of the last
+    visitor.expect(heading).to_have_text(words.ANSWERS)
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    visitor.reload()
+    visitor.expect(visitor.page.locator("#strength input[type=range]")).to_have_value("1")
 
 
 def test_a_wash_waits_in_sight_behind_anothers_and_a_second_tab_follows_it(visitor, browser, url, shared):
@@ -155,10 +216,46 @@ def test_one_fact_layer_by_layer_before_and_after(visitor, shared):
     visitor.expect(visitor.page.locator("#norms .js-plotly-plot")).to_be_visible()
     visitor.page.click("#lens-fact input")
     visitor.page.get_by_role("option", name=PROMPT).click()
+    visitor.expect(visitor.page.locator("#lens-heat .js-plotly-plot")).to_be_visible()
+    visitor.page.click("#lens summary >> nth=0")
     layers = shared.lm(shared.names[0]).model.config.num_hidden_layers
     said = visitor.column("lens", "before the wash", layers + 1)
     assert said[-1].startswith("Paris")
-    assert not visitor.column("lens", "after the wash", layers + 1)[-1].startswith("Paris")
+    after = visitor.column("lens", "after the wash", layers + 1)
+    assert not after[-1].startswith("Paris")
+    kept = [r["token"].strip() for r in visitor.taken_rows("#lens-csv", "lens-1.csv")]
+    assert [text.rsplit(" (", 1)[0] for both in zip(said, after) for text in both] == kept
+    assert_png(visitor, "#lens-heat")
+
+
+def assert_png(visitor, plot: str) -> None:
+    """A plot's own button gives a picture that is as readable on a dark slide: its ground is white."""
+    visitor.page.hover(f"{plot} .plot-container")
+    with visitor.page.expect_download() as taken:
+        visitor.page.click(f"{plot} .modebar-btn[data-title*='png' i]")
+    assert taken.value.suggested_filename.endswith(".png")
+    with Image.open(taken.value.path()) as picture:
+        assert picture.convert("RGBA").getpixel((1, 1)) == (255, 255, 255, 255)
+
+
+def test_the_trace_is_shown_when_its_fold_is_opened_and_can_be_taken_away(visitor, shared):
+    page = visitor.page
+    assert page.locator(".js-plotly-plot").count() == 0  # no plot before it is looked at
+    page.click("#inside > button")
+    visitor.expect(page.locator("#trace-heat .js-plotly-plot")).to_be_visible()
+    visitor.expect(page.locator("#trace-about")).to_contain_text("A causal trace of")
+    ground = "getComputedStyle(document.querySelector('#trace-heat .main-svg')).backgroundColor"
+    assert page.evaluate(ground) == "rgba(0, 0, 0, 0)"
+    layers = shared.lm(shared.names[0]).model.config.num_hidden_layers
+    rows = visitor.taken_rows("#trace-csv", "trace.csv")
+    assert len(rows) == 2 * 3 * layers
+    page.click("#trace summary")
+    visitor.expect(page.locator("#trace td.heat")).to_have_count(len(rows))
+    drawn = page.locator("#trace td.heat").evaluate_all(
+        "all => all.map(e => e.style.getPropertyValue('--share'))"
+    )
+    assert [float(x) for x in drawn] == [round(float(r["effect"]), 3) for r in rows]
+    assert_png(visitor, "#trace-heat")
 
 
 def test_a_reload_in_mid_run_attaches_again_and_keeps_only_the_runs_id(visitor, shared):

@@ -386,6 +386,13 @@ def test_the_frontier_goes_through_the_measured_points_in_the_order_of_their_rat
     assert [list(t.x) for t in fig.data] == [pytest.approx(x) for x in ([90, 80], [90, 80], [80])]
     assert len({t.marker.symbol for t in fig.data}) == 3
     assert "n = 300" in fig.layout.xaxis.title.text and "n = 108" in fig.layout.yaxis.title.text
+    assert not fig.layout.showlegend  # each line's ends say whose they are
+    ends = {(t.x[i], t.y[i]) for t in fig.data for i in (0, -1)}
+    assert {(a.x, a.y) for a in fig.layout.annotations} == ends
+    said = [a.text for a in fig.layout.annotations]
+    assert all(
+        any(f"{words.SIGNS[arm]} {words.ARM_NAMES[arm]}, η" in x for x in said) for arm in ("vanilla", "lwf")
+    )
 
 
 # other people's text
@@ -397,7 +404,11 @@ def tags(html: str) -> set[str]:
 
 def test_payloads_stay_text():
     rows = [sample(float(i), prompt=x, answer=x, task=x) for i, x in enumerate(PAYLOADS)]
-    known = {t + n for t in ("", "/") for n in "h3 div table thead tbody tr th td span p i button".split()}
+    known = {
+        t + n
+        for t in ("", "/")
+        for n in "h3 div table thead tbody tr th td span p i button details summary dl dt dd".split()
+    }
     drawn = [confidence.strip(rows, "score", "high"), confidence.samples(rows)]
     drawn += [confidence.detail(rows, i) for i in range(len(rows))]
     for html in drawn:

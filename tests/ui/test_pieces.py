@@ -1,5 +1,6 @@
 """Sentences and tables of the page, without a model and without a server."""
 
+import csv
 import re
 from html import unescape
 
@@ -10,9 +11,13 @@ from payloads import PAYLOADS
 
 from unlearning.facts.length import bytes_of
 from unlearning.facts.world import world
+from unlearning.law.experiment import STRENGTHS
+from unlearning.law.settings import Settings
+from unlearning.law.trace import Trace
 from unlearning.models.loading import bundled
+from unlearning.probes.lens import Look
 from unlearning.runs.wash import PACKAGE, Unwashable, _our_words
-from unlearning.ui import happened, inside, plots, tradeoff, wash, within, words
+from unlearning.ui import happened, heat, inside, labels, plots, tradeoff, wash, within, words
 from unlearning.ui.follow import View, fold
 from unlearning.ui.preview import MARGIN, positions, read
 from unlearning.ui.tables import SHOWN, table
@@ -93,6 +98,12 @@ def test_no_text_becomes_markup(a, b):
     assert not set("<>[]()`*_\n$") & set(safe(a))
 
 
+def test_what_a_column_means_is_said_for_who_cannot_hover_once_and_where_there_is_something_to_say():
+    html = table("c", ["x", "n", "x"], [[1, 2, 3]], {"n": "How <many>.", "y": "Not here."})
+    assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", html) == [("n", "How &lt;many&gt;.")]
+    assert html.count("</details>") == 1 and "<details" not in table("c", ["x"], [[1]], {"y": "Not here."})
+
+
 def test_a_long_table_says_how_much_it_leaves_out():
     assert table("c", ["x"], []) == ""
     assert "and 5 more rows" in table("c", ["x"], [[i] for i in range(SHOWN + 5)])
@@ -167,6 +178,70 @@ def test_the_heat_map_writes_out_every_share_and_marks_what_is_edited():
     assert cells == [("0.000", "0 %"), ("0.255", "26 %"), ("1.000", "100 %"), ("0.004", "● 0.4 %")]
 
 
+TRACE = Trace(
+    places=("subject's last token", "token after it", "prompt's last token"),
+    patched=((0.9, 0.1), (0.05, 0.0), (0.2, 1.0)),
+    zeroed=((1.0, 0.25), (1.0, 1.0), (0.5, 0.996)),
+    n=120,
+    seed=0,
+    position="subject",
+    layers=(1,),
+    why="",
+)
+
+
+def test_the_trace_is_drawn_written_out_and_kept_with_the_same_values():
+    maps = inside.measures(TRACE, Settings(position="subject", layers=(1,)))
+    fig = plots.heat([inside.as_plot(TRACE, *shown) for _, *shown in maps])
+    kept = {(r["measure"], r["token"], r["layer"]): r for r in inside.rows(TRACE, maps)}
+    assert len(kept) == 2 * 3 * 2 and {r["n"] for r in kept.values()} == {120}
+    for trace, (measure, *_) in zip(fig.data, maps, strict=True):
+        for layer, (shares, texts) in enumerate(zip(trace.z, trace.text, strict=True)):
+            for place, share, text in zip(TRACE.places, shares, texts, strict=True):
+                row = kept[measure, place, layer]
+                assert row["effect"] == pytest.approx(share)
+                assert text == ("● " if row["edited"] else "") + words.percent(share)
+    assert kept["silenced", TRACE.places[0], 1]["effect"] == 0.75  # what is lost, not what is left
+    assert [k for k, r in kept.items() if r["edited"]] == [("silenced", TRACE.places[0], 1)]
+    assert all("n = 120" in plain(a.text) for a in fig.layout.annotations)
+
+
+def looks(*tokens):
+    """Layers from the embedding on, as (before, after) with these tokens."""
+    both = (
+        (Look(i - 1, ((t, 0.5),), 0.25, 3), Look(i - 1, ((t, 0.75),), 0.004, 9)) for i, t in enumerate(tokens)
+    )
+    return list(both)
+
+
+def test_the_lens_is_drawn_and_kept_with_the_same_values():
+    found = looks(" on", " Paris")
+    (trace,) = within.heat_map("The capital of France is", found).data
+    assert [list(z) for z in trace.z] == [[0.25, 0.004]] * 2
+    assert trace.text[1][0] == "Paris<br>(50 %)<br>right: 25.0 %"
+    kept = list(within.rows("The capital of France is", found, 0.5))
+    assert [(r["layer"], r["when"], r["strength"]) for r in kept] == [
+        (-1, "before", 0.0), (-1, "after", 0.5), (0, "before", 0.0), (0, "after", 0.5)
+    ]  # fmt: skip
+    assert [r["probability"] for r in kept] == [0.5, 0.75] * 2
+    assert [r["probability of the right token"] for r in kept] == [0.25, 0.004] * 2
+    assert {r["token"] for r in kept[2:]} == {" Paris"}
+
+
+def test_nothing_in_a_heat_map_is_taken_for_markup_nor_in_its_file_for_a_formula(tmp_path):
+    found = looks(*PAYLOADS, "=1+1", " @x")
+    for prompt in PAYLOADS:
+        fig = within.heat_map(prompt, found)
+        texts = [fig.layout.annotations[0].text, *(t for row in fig.data[0].text for t in row)]
+        assert not any(re.search("[<>\"']", t.replace("<br>", "")) for t in texts)
+    file = tmp_path / "new" / "lens.csv"
+    heat.section("any", "take").show(fig, "", within.rows("=HYPERLINK(1)", found, 1.0), file)
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert {r["prompt"] for r in rows} == {"'=HYPERLINK(1)"}
+    assert {r["token"] for r in rows[-4:]} == {"'=1+1", "' @x"}
+
+
 def point(method, strength, washed, retained, reasoning):
     return {
         "method": method,
@@ -202,7 +277,8 @@ def test_the_trade_off_goes_through_the_measured_points_and_rings_the_chosen_one
 
 def strengths_on(fig) -> list[tuple[str, float, float]]:
     """The labels with strengths and where they are, of the first panel."""
-    return [(a.text, a.x, a.y) for a in fig.layout.annotations if a.text != words.PAPER and a.yref == "y"]
+    panel = [a for a in fig.layout.annotations if a.yref == "y" and a.showarrow is False]
+    return [(a.text, a.x, a.y) for a in panel]
 
 
 def test_where_all_is_washed_at_once_the_plot_is_no_less_readable():
@@ -222,8 +298,50 @@ def test_no_label_of_a_strength_is_on_another(gone):
     assert ends == sorted(ends) and ends[0] == 0 and ends[-1] == len(gone) / 4
     groups = plots._near([CURVE[0], *steps])
     assert sum(map(len, groups)) == len(gone) + 1
-    assert all(b[0]["washed"]["accuracy"] <= a[0]["washed"]["accuracy"] - plots.NEAR / 100 + 1e-9
-               for a, b in zip(groups, groups[1:]))  # fmt: skip
+    spans = [plots._span(group) for group in groups]
+    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:]))
+
+
+def test_every_line_of_the_trade_off_has_its_name_beside_it_and_n_stands_on_the_plot():
+    fig = plots.trade_off(CURVE, "memit", 0.5)
+    assert not fig.layout.showlegend
+    for axis in ("y", "y2"):
+        of = {
+            a.text.split(">")[1][1:-6]: a for a in fig.layout.annotations if a.yref == axis and "<s" in a.text
+        }
+        assert list(of) == list(words.LINE_NAMES.values())
+        colours = {a.text.split('"')[1] for a in of.values()}
+        assert len(colours) == 2 and of["◆ MEMIT"].text.count(plots.CHOSEN_TEXT)
+        ends = {t.name: (t.x[-1], t.y[-1]) for t in fig.data if t.mode != "markers" and t.yaxis == axis}
+        assert [(a.x, a.y) for a in of.values()] == [ends[words.METHOD_NAMES[m]] for m in words.LINE_NAMES]
+        assert {(a.axref, a.ayref) for a in of.values()} == {(axis.replace("y", "x"), axis)}
+    said = [plain(a.text) for a in fig.layout.annotations]
+    assert {"other facts kept, n = 100", "reasoning right, n = 96"} <= set(said)
+    assert "n = 25" in plain(fig.layout.xaxis2.title.text)
+
+
+@given(st.lists(st.floats(-5, 124), max_size=5), st.sampled_from([5.0, 13.6]))
+def test_names_are_apart_in_the_order_of_their_lines_and_none_goes_farther_than_it_must(wanted, apart):
+    places = labels.spread(wanted, apart, -5, 124)
+    order = sorted(range(len(wanted)), key=lambda i: -wanted[i])
+    assert all(places[a] - places[b] >= apart - 1e-9 for a, b in zip(order, order[1:]))
+    assert all(-5 - 1e-9 <= p <= 124 + 1e-9 for p in places)
+    if all(wanted[a] - wanted[b] >= apart for a, b in zip(order, order[1:])):
+        assert places == pytest.approx(wanted)
+
+
+def test_a_text_beside_a_point_stands_where_nothing_is_drawn():
+    frame = plots.FRAME
+    fall = [(0.0, 100.0), (100.0, 0.0)]
+    for point, lines in (((100, 100), [[(0, 100), (100, 100)]]), ((100, 0), [fall]), ((0, 100), [fall])):
+        place = labels.beside("of two<br>lines", point, lines, [], [frame])
+        x, y = frame.at(*point)
+        left, right, low, high = labels.box(
+            "of two<br>lines", x + place["ax"], y - place["ay"], place["xanchor"]
+        )
+        assert left >= 0 and right <= frame.width and low >= 0 and high <= frame.height
+        drawn = (p for line in lines for p in labels.along([frame.at(*q) for q in line]))
+        assert not any(left < u < right and low < v < high for u, v in drawn)
 
 
 def test_the_sentence_beside_the_slider_says_what_was_measured():
@@ -280,4 +398,27 @@ def test_payloads_stay_text_in_answers():
     ]
     html = happened.answers("t", rows, False)
     tags = set(re.findall(r"<(/?[a-z0-9]+)", html))
-    assert tags <= {t + n for t in ("", "/") for n in "h3 div table thead tbody tr th td span".split()}
+    assert tags <= {
+        t + n
+        for t in ("", "/")
+        for n in "h3 div table thead tbody tr th td span details summary dl dt dd".split()
+    }
+
+
+@given(
+    st.recursive(
+        st.none() | st.floats(allow_nan=False) | st.sampled_from(["a", "b", "c", "run", "strength", "off"]),
+        lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["run", "strength", "off"]), x),
+    )
+)
+def test_whatever_the_browser_kept_some_measured_strength_is_on_and_only_washes_below_are_off(kept):
+    strength, off = tradeoff.left(kept, "a", 0.8, ["b", "c"])
+    assert strength in (0.0, *STRENGTHS, 0.8) and set(off) <= {"b", "c"}
+    if not isinstance(kept, dict) or kept.get("run") != "a":
+        assert (strength, off) == (0.8, [])
+
+
+def test_what_was_taken_back_of_a_run_is_left_so():
+    kept = {"run": "a", "strength": 0.5, "off": ["c"]}
+    assert tradeoff.left(kept, "a", 0.8, ["b", "c"]) == (0.5, ["c"])
+    assert tradeoff.left(kept, "another", 0.8, ["b", "c"]) == tradeoff.left({}, "", 0.8, []) == (0.8, [])

@@ -1,5 +1,6 @@
 """A visitor of the page in Chromium."""
 
+import csv
 from urllib.parse import urlparse
 
 from tests.measure.served import PATIENCE, READY
@@ -73,6 +74,15 @@ class Visitor:
         cells = self.page.locator(f"#{table} td[data-head='{name}'] > span:first-child")
         self.expect(cells).to_have_count(rows)
         return cells.all_inner_texts()
+
+    def taken_rows(self, button: str, name: str) -> list[dict[str, str]]:
+        """The rows of the CSV file of this name that a button gives."""
+        self.expect(self.page.locator(button)).to_be_enabled()
+        with self.page.expect_download() as taken:
+            self.page.click(button)
+        assert taken.value.suggested_filename == name
+        with open(taken.value.path(), encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
 
     @staticmethod
     def expect(what):

@@ -134,11 +134,11 @@ def section() -> HappenedSection:
             with gr.Column(scale=3, min_width=480):
                 gr.Markdown(words.ANSWERS_INFO)
                 told = gr.HTML("", elem_id="answers", js_on_load=None)
-                only = gr.Checkbox(False, label=words.ONLY, elem_id="only")
+                only = gr.Checkbox(False, label=words.ONLY, info=words.ONLY_INFO, elem_id="only")
             with gr.Column(scale=2, min_width=480):
                 about = gr.Markdown(words.STAY_INFO, elem_id="stay-about")
                 plot = gr.Plot(show_label=False, elem_id="stay-plot")
-                with gr.Accordion(words.STAY_ALL, open=False, elem_id="stay-all"):
+                with gr.Accordion(words.AS_TABLE, open=False, elem_id="stay-all"):
                     stay = gr.HTML("", elem_id="stay", js_on_load=None)
         with gr.Row():
             delta = gr.DownloadButton(words.DELTA, size="md", elem_id="delta")

@@ -27,7 +27,13 @@ def section(shared: Shared) -> ModelSection:
         with gr.Column(scale=3, min_width=280):
             gr.Markdown(f"# {words.TITLE}\n{words.LEAD}")
         with gr.Column(scale=2, min_width=280):
-            name = gr.Dropdown(shared.names, value=shared.names[0], label=words.MODEL, elem_id="model")
+            name = gr.Dropdown(
+                shared.names,
+                value=shared.names[0],
+                label=words.MODEL,
+                info=words.MODEL_INFO,
+                elem_id="model",
+            )
             line = gr.Markdown("", elem_id="model-line")
             bringing = bring.section(shared)
     return ModelSection(name, line, bringing)

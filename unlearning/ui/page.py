@@ -108,8 +108,11 @@ class Page:
         """The page is opened: what the browser brings goes where `attach` is told of it, if it is a run."""
         return id or gr.skip()
 
-    async def attach(self, id: str) -> AsyncIterator[dict]:
-        """The page is opened again: show the browser's last run, finished or not, and follow it."""
+    async def attach(self, id: str, kept: object) -> AsyncIterator[dict]:
+        """The page is opened again: show the browser's last run, finished or not, and follow it.
+
+        `kept`: how much of which run the browser left on, see `tradeoff.left`.
+        """
         if not id:
             yield gr.skip()  # gradio empties every output of a generator that yields nothing
             return
@@ -122,10 +125,12 @@ class Page:
         back = {self.model.name: model.choose(self.shared, config["model"]), self.what.text: config["text"]}
         yield back | self.wash.restore(config) | self.what.show(preview)
         with contextlib.suppress(UnknownRun):
-            async for updates in self.following(id, preview, config["scope"]):
+            async for updates in self.following(id, preview, config["scope"], kept):
                 yield updates
 
-    async def following(self, id: str, preview: Preview, scope: str) -> AsyncIterator[dict]:
+    async def following(
+        self, id: str, preview: Preview, scope: str, kept: object = None
+    ) -> AsyncIterator[dict]:
         """Updates for each new look at the run, each part of the page only when it has something new."""
         shown = None
         async for view in follow(self.shared.runner, id):
@@ -137,7 +142,8 @@ class Page:
                 updates |= self.happened.show(view, scope)
             if view.state == "done":
                 updates |= self.happened.take(self.shared.runner.folder(id))
-                updates |= self.trade_off.show(view.summary, self.below(id)) | self.within.show(view)
+                updates |= self.trade_off.show(view.summary, self.below(id), id, kept)
+                updates |= self.within.show(view)
             elif view.ended:
                 updates |= self.happened.hide() | self.trade_off.hide() | self.within.hide()
             yield updates
@@ -190,16 +196,17 @@ def build(shared: Shared) -> gr.Blocks:
         page.wash.stop.click(page.stop, page.run, [page.wash.status, page.wash.stop], **QUICK)
         # two steps: gradio makes anew, for each page, all that an event might have changed in it
         demo.load(page.opened, page.run, page.last, **following, **QUIET)
-        page.last.change(page.attach, page.run, page.outputs(), **following, **QUIET)
+        page.last.change(page.attach, [page.run, page.trade_off.kept], page.outputs(), **following, **QUIET)
         demo.load(page.opened, page.learn.run, page.learn.last, **following, **QUIET)
         page.learn.last.change(page.learn.attach, page.learn.run, page.learn.outputs(), **following, **QUIET)
         about = {
-            "fn": lambda name: (model.describe(shared, name), inside.describe(shared, name)),
+            "fn": lambda name: model.describe(shared, name),
             "inputs": page.model.name,
-            "outputs": [page.model.line, page.trace],
+            "outputs": page.model.line,
         }
         page.model.name.change(**about, **DESCRIBING)
         demo.load(**about, **DESCRIBING)
+        inside.wire(shared, page.trace, page.model.name, DESCRIBING)
         page.learn.wire(page.model.name, page.learn_tab, ON_MODEL, following)
         page.wash_tab.select(lambda: WASH, None, page.tab, **QUICK)
         page.learn_tab.select(lambda: LEARN, None, page.tab, **QUICK)

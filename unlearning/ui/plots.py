@@ -4,17 +4,24 @@ Every series has a sign of its own and its name beside it; shares are in percent
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import words
+from .labels import LETTER, LINE, Frame, beside, spread
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 INK, ACCENT = "#64748b", "#0d9488"  # greys of text and grid are set by the page's CSS
+HEAT = [[0, "rgba(20, 184, 166, 0.04)"], [1, "rgba(20, 184, 166, 0.6)"]]
 FONT = "system-ui, sans-serif"
-NEAR = 20  # percent: points of a line that are no farther apart share a label, so that it fits on a phone
+CHOSEN_TEXT, OTHER_TEXT = "var(--focus, #0f766e)", "var(--body-text-color-subdued, #64748b)"
+PANEL, GAP, NAMES = 180, 56, 84  # px: a panel's height, between two, and to its right
+FRAME = Frame((-3, 106), (-5, 124), 190, PANEL)  # percent; on a phone
+FRAMES = FRAME, replace(FRAME, width=1_100)
+NEAR = 33  # percent: the width of a strength's label on a phone
 LINES = {"law": ("solid", "circle"), "memit": ("dash", "diamond"), "scaled": ("dot", "x-open")}  # dash, sign
 
 
@@ -24,7 +31,7 @@ def _figure(height: int, **layout) -> "go.Figure":
     return go.Figure(
         layout={
             "template": "none",
-            "paper_bgcolor": "rgba(0,0,0,0)",
+            "paper_bgcolor": "white",  # of the PNG; on the page the CSS leaves it out
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 14, "color": INK},
             "margin": {"l": 8, "r": 16, "t": 48, "b": 48},
@@ -110,11 +117,76 @@ def bars(title: str, rows: Sequence[tuple[str, float]]) -> "go.Figure":
     return fig
 
 
+@dataclass(frozen=True)
+class Heat:
+    """Shares (0 to 1) by row and column, each written out: `cells[row][column]` is (text, share).
+
+    Texts are as plotly takes them: escaped, in lines parted by <br>. `size`: of those in cells, px.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[str]
+    cells: Sequence[Sequence[tuple[str, float]]]
+    size: int = 14
+
+
+def heat(maps: Sequence[Heat]) -> "go.Figure":
+    """Heat maps one below the other, rows in their order from the top."""
+    from plotly.subplots import make_subplots
+
+    def lines(text: str) -> int:
+        return 1 + text.count("<br>")
+
+    each = [max(lines(t) for row in m.cells for t, _ in row) * LINE * m.size / 14 + 12 for m in maps]
+    tall = [each_row * len(m.rows) for each_row, m in zip(each, maps, strict=True)]
+    heads = [(lines(m.title) + max(map(lines, m.columns))) * LINE + 16 for m in maps]
+    between = max(heads) + 12
+    inside = sum(tall) + between * (len(maps) - 1)
+    size = _figure(heads[0] + inside + 16, margin={"l": 8, "r": 8, "t": heads[0], "b": 16})
+    apart = between / inside if len(maps) > 1 else 0
+    fig = make_subplots(rows=len(maps), row_heights=tall, vertical_spacing=apart, figure=size)
+    for row, m in enumerate(maps, 1):
+        where = {"row": row, "col": 1}
+        fig.add_heatmap(
+            z=[[share for _, share in cells] for cells in m.cells],
+            text=[[text for text, _ in cells] for cells in m.cells],
+            texttemplate="%{text}",
+            textfont={"size": m.size},
+            hoverinfo="text",
+            colorscale=HEAT,
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            **where,
+        )
+        fig.add_annotation(
+            text=m.title,
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=1,
+            yref=f"y{row if row > 1 else ''} domain",
+            yanchor="bottom",
+            xshift=-LETTER * max(len(line) for name in m.rows for line in name.split("<br>")),
+            yshift=max(map(lines, m.columns)) * LINE + 8,
+            align="left",
+            showarrow=False,
+        )
+        plain = {"showgrid": False, "zeroline": False, "fixedrange": True, "ticks": ""}
+        at = [{"tickvals": list(range(len(x))), "ticktext": list(x)} for x in (m.columns, m.rows)]
+        fig.update_xaxes(side="top", tickangle=0, **at[0], **plain, **where)
+        fig.update_yaxes(autorange="reversed", automargin=True, **at[1], **plain, **where)
+    return fig
+
+
 def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure":
     """What stays against what is gone: LAW and MEMIT by strength, the control, the chosen point ringed.
 
     Both axes go from nothing to all, so that a line at the top is one where all stays; where points of the
-    method lie together, one label has their strengths.
+    method lie together, one label has their strengths. The lines' names stand at the right of all.
 
     `curve`: points of `run.json`, {"method", "strength", "washed", "retained", "reasoning"}. "Scaled only" is
     MEMIT's update at other strengths, so both lines are one; its own is drawn broad under MEMIT's, up to 1,
@@ -122,41 +194,23 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
     """
     from plotly.subplots import make_subplots
 
-    panels = [
-        (name, axis)
-        for name, axis in (("retained", words.KEPT_AXIS), ("reasoning", words.REASONING_AXIS))
-        if any(p[name]["n"] for p in curve)
-    ]
-    names = {
-        "orientation": "h",
-        "x": 0,
-        "y": 1.02,
-        "yanchor": "bottom",
-    }  # above: at the ends they would overlap
-    size = _figure(
-        96 + 210 * len(panels), margin={"l": 8, "r": 16, "t": 48, "b": 80}, showlegend=True, legend=names
+    titles = {"retained": words.KEPT_AXIS, "reasoning": words.REASONING_AXIS}
+    n = {name: max((p[name]["n"] for p in curve), default=0) for name in ("washed", *titles)}
+    panels = [name for name in titles if n[name]]
+    inside = PANEL * len(panels) + GAP * (len(panels) - 1) if panels else PANEL
+    size = _figure(48 + inside + 80, margin={"l": 8, "r": NAMES, "t": 48, "b": 80})
+    fig = make_subplots(
+        rows=len(panels) or 1,
+        shared_xaxes=True,
+        vertical_spacing=GAP / inside,
+        subplot_titles=[words.together(titles[name].format(n=f"{n[name]:,}")) for name in panels],
+        figure=size,
     )
-    fig = make_subplots(rows=len(panels) or 1, cols=1, shared_xaxes=True, vertical_spacing=0.12, figure=size)
-    for row, (name, axis) in enumerate(panels, 1):
+    fig.update_annotations(x=0, xanchor="left", font={"size": 14})
+    for row, name in enumerate(panels, 1):
         where = {"row": row, "col": 1}
-        for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] != method):  # it below
-            points = _line(curve, other)
-            colour = ACCENT if other == method else INK
-            broad = other == "scaled"  # MEMIT's line lies on it
-            fig.add_scatter(
-                x=[_gone(p) for p in points],
-                y=[100 * p[name]["accuracy"] for p in points],
-                mode="lines+markers",
-                line={"dash": dash, "color": colour, "width": 3 if broad or other == method else 1.5},
-                marker={"symbol": sign, "size": 13 if broad else 8, "color": colour},
-                customdata=[[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
-                hovertemplate=words.POINT_HOVER,
-                name=words.METHOD_NAMES[other],
-                legendrank=list(LINES).index(other),
-                legendgroup=other,
-                showlegend=row == 1,
-                **where,
-            )
+        for trace in _lines(curve, method, name):
+            fig.add_scatter(**trace, **where)
         if chosen := point_at(curve, method, strength):
             fig.add_scatter(
                 x=[_gone(chosen)],
@@ -164,17 +218,35 @@ def trade_off(curve: Sequence[dict], method: str, strength: float) -> "go.Figure
                 mode="markers",
                 marker={"symbol": "circle-open", "size": 20, "color": ACCENT, "line": {"width": 3}},
                 hoverinfo="skip",
-                showlegend=False,
                 **where,
             )
+        tails = {"axref": f"x{row}", "ayref": f"y{row}"} if row > 1 else {}
         for label in _labels(curve, method, name):
-            fig.add_annotation(**label, **where)
-        fig.update_yaxes(title={"text": axis, "font": {"size": 14}, "standoff": 8}, automargin=True, **where)
-    fig.update_yaxes(range=[-5, 124], dtick=25, ticksuffix=" %", zeroline=False)
-    fig.update_xaxes(range=[-3, 103], zeroline=False, ticksuffix=" %", tickangle=0)
-    fig.update_xaxes(title={"text": words.GONE_AXIS, "font": {"size": 14}}, row=len(panels) or 1, col=1)
+            fig.add_annotation(**(label | tails if "axref" in label else label), **where)
+    fig.update_yaxes(range=FRAME.y, dtick=25, ticksuffix=" %", zeroline=False, automargin=True)
+    fig.update_xaxes(range=FRAME.x, zeroline=False, ticksuffix=" %", tickangle=0)
+    axis = words.together(words.GONE_AXIS.format(n=f"{n['washed']:,}"))
+    fig.update_xaxes(title={"text": axis, "font": {"size": 14}}, row=len(panels) or 1, col=1)
     fig.update_traces(cliponaxis=False)
     return fig
+
+
+def _lines(curve: Sequence[dict], method: str, name: str) -> Iterator[dict]:
+    """The traces of a panel's lines; the method's own comes first, so that no other is hidden."""
+    for other, (dash, sign) in sorted(LINES.items(), key=lambda line: line[0] != method):
+        points = _line(curve, other)
+        colour = ACCENT if other == method else INK
+        broad = other == "scaled"  # MEMIT's line lies on it
+        yield {
+            "x": [_gone(p) for p in points],
+            "y": [100 * p[name]["accuracy"] for p in points],
+            "mode": "lines+markers",
+            "line": {"dash": dash, "color": colour, "width": 3 if broad or other == method else 1.5},
+            "marker": {"symbol": sign, "size": 13 if broad else 8, "color": colour},
+            "customdata": [[p["strength"], p["washed"]["n"], p[name]["n"]] for p in points],
+            "hovertemplate": words.POINT_HOVER,
+            "name": words.METHOD_NAMES[other],
+        }
 
 
 def _line(curve: Sequence[dict], method: str) -> list[dict]:
@@ -187,41 +259,67 @@ def _line(curve: Sequence[dict], method: str) -> list[dict]:
 
 
 def _labels(curve: Sequence[dict], method: str, name: str) -> Iterator[dict]:
-    """Annotations of a panel: above the method's line its strengths, and which point is the paper's."""
+    """Annotations of a panel: strengths above the method's line, the lines' names, the paper's own point."""
+    lines = {other: [(_gone(p), 100 * p[name]["accuracy"]) for p in _line(curve, other)] for other in LINES}
+    strengths = []
     for group in _near(_line(curve, method)):
         ends = dict.fromkeys(f"{p['strength']:.3g}" for p in (group[0], group[-1]))
-        x = sum(map(_gone, group)) / len(group)
-        yield {
-            "text": "–".join(ends),
-            "x": x,
-            "y": max(100 * p[name]["accuracy"] for p in group),
-            "yshift": 20,
-            "xanchor": "left" if x < 10 else "right" if x > 90 else "center",  # so that it stays inside
-            "showarrow": False,
-        }
+        x, anchor = _middle(group)
+        strengths.append(("–".join(ends), x, max(100 * p[name]["accuracy"] for p in group), anchor, 20))
+    for text, x, y, anchor, up in strengths:
+        yield {"text": text, "x": x, "y": y, "yshift": up, "xanchor": anchor, "showarrow": False}
+    colours = {other: CHOSEN_TEXT if other == method else OTHER_TEXT for other in LINES}
+    yield from names({words.LINE_NAMES[k]: (colours[k], line[-1]) for k, line in lines.items()}, FRAME)
     if paper := point_at(curve, "law", 1.0):
-        y = 100 * paper[name]["accuracy"]
+        point = _gone(paper), 100 * paper[name]["accuracy"]
+        place = beside(words.PAPER, point, list(lines.values()), strengths, FRAMES)
+        arrow = {"arrowwidth": 1, "arrowcolor": INK, "align": place["xanchor"]}
+        yield {"text": words.PAPER, "x": point[0], "y": point[1], **place, **arrow}
+
+
+def names(ends: Mapping[str, tuple[str, tuple[float, float]]], frame: Frame) -> Iterator[dict]:
+    """Annotations in the right margin that name lines, by name: (colour, last point); each with a thin line
+    to that point."""
+    unit = (frame.y[1] - frame.y[0]) / frame.height
+    places = spread([y for _, (_, y) in ends.values()], LINE * unit, *frame.y)
+    for (name, (colour, (x, y))), place in zip(ends.items(), places, strict=True):
         yield {
-            "text": words.PAPER,
-            "x": _gone(paper),
+            "text": f'<span style="color:{colour}">\N{NO-BREAK SPACE}{name}</span>',
+            "x": x,
             "y": y,
-            "xanchor": "right",
-            "ax": -24,
-            "ay": 36 if y > 40 else -44,  # where there is room
+            "axref": "x",
+            "ayref": "y",
+            "ax": frame.x[1],
+            "ay": place,
+            "xanchor": "left",
+            "standoff": 12,  # so much of it would lie in the ring
+            "arrowhead": 0,
             "arrowwidth": 1,
             "arrowcolor": INK,
         }
 
 
 def _near(points: Sequence[dict]) -> list[list[dict]]:
-    """A line's points in their order, those too close for labels of their own together."""
+    """A line's points in their order, those together whose labels would lie on each other on a phone."""
     groups: list[list[dict]] = []
     for p in points:
-        if groups and abs(_gone(p) - _gone(groups[-1][0])) < NEAR:
-            groups[-1].append(p)
-        else:
-            groups.append([p])
+        groups.append([p])
+        while len(groups) > 1 and _span(groups[-1])[0] < _span(groups[-2])[1]:
+            groups[-2:] = [groups[-2] + groups[-1]]
     return groups
+
+
+def _middle(group: Sequence[dict]) -> tuple[float, str]:
+    """Where the label of some points is, and which part of it: near an edge it begins or ends there."""
+    x = (_gone(group[0]) + _gone(group[-1])) / 2
+    return x, "left" if x < NEAR / 2 else "right" if x > 100 - NEAR / 2 else "center"
+
+
+def _span(group: Sequence[dict]) -> tuple[float, float]:
+    """From where to where the label of some points goes on a phone, in percent."""
+    x, anchor = _middle(group)
+    low = x - {"left": 0, "center": NEAR / 2, "right": NEAR}[anchor]
+    return low, low + NEAR
 
 
 def point_at(curve: Sequence[dict], method: str, strength: float) -> dict | None:

@@ -33,7 +33,9 @@ def table(
     rows: Iterable[Sequence[object]],
     hints: Mapping[str, str] = words.HINTS,
 ) -> str:
-    """A table with a caption, or "" when it has no rows. `hints`: what a column's name means, on hover."""
+    """A table with a caption, or "" when it has no rows. `hints`: what a column's name means, on hover and in
+    a fold below.
+    """
     rows = list(rows)
     if not rows:
         return ""
@@ -43,7 +45,7 @@ def table(
     more = f"<p>{safe_html(words.MORE_ROWS.format(n=len(rows) - SHOWN))}</p>" if len(rows) > SHOWN else ""
     return (
         f'<h3>{name}</h3><div class="lethe-table" role="region" tabindex="0" aria-label="{name}">'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div>{more}"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div>{more}{told(head, hints)}"
     )
 
 
@@ -51,6 +53,19 @@ def hint(name: str, hints: Mapping[str, str]) -> str:
     """A column's title attribute, or "" where there is nothing to say of it."""
     said = hints.get(name)
     return f' title="{safe_html(said)}"' if said else ""
+
+
+def told(head: Sequence[str], hints: Mapping[str, str]) -> str:
+    """What the columns' names mean, in a fold, for who cannot hover; "" where there is nothing to say."""
+    said = "".join(
+        f"<dt>{safe_html(h)}</dt><dd>{safe_html(hints[h])}</dd>" for h in dict.fromkeys(head) if h in hints
+    )
+    return fold(words.HEADS, f"<dl>{said}</dl>") if said else ""
+
+
+def fold(name: str, inside: str) -> str:
+    """A fold that is closed at first, around HTML."""
+    return f'<details class="lethe-fold"><summary>{safe_html(name)}</summary>{inside}</details>'
 
 
 def _row(head: Sequence[str], row: Sequence[object]) -> str:

@@ -24,6 +24,7 @@ CSS = """
 #status progress::-moz-progress-bar { background: #0f766e; }
 .dark #status progress::-webkit-progress-value { background: #2dd4bf; }
 .dark #status progress::-moz-progress-bar { background: #2dd4bf; }
+#lens .html-container, [id^="trace"] .html-container,
 :is([id$="preview"], #answers, #stay, #status, #cost, #row-note) .html-container { padding: 0; }
 .lethe-table { max-height: 720px; overflow: auto; border: 1px solid var(--border-color-primary); }
 .lethe-table:focus-visible { outline-offset: -3px; }
@@ -51,6 +52,11 @@ CSS = """
 #ask, #undo { align-self: center; }
 #read, #upload { align-self: stretch; }
 footer .divider:last-child { display: none; }
+.lethe-fold summary { padding: 6px 0; font-size: var(--text-sm); cursor: pointer; }
+.lethe-fold dl { margin: 0 0 8px; font-size: var(--text-sm); }
+.lethe-fold dt { font-weight: 700; }
+.lethe-fold dd { margin: 0 0 4px; }
+[id$="-heat"]:not(:has(.js-plotly-plot)) { height: 0; min-height: 0; border: 0; overflow: hidden; }
 .lethe-maps { display: flex; flex-wrap: wrap; gap: 12px 32px; overflow-x: auto; }
 .gradio-container .lethe-maps table { border-collapse: separate; border-spacing: 2px; margin: 8px 0; }
 .gradio-container .lethe-maps :is(table, thead, tbody, tr) { border: 0 !important; }
@@ -61,6 +67,7 @@ footer .divider:last-child { display: none; }
   text-align: right; white-space: nowrap;
   background: color-mix(in srgb, #14b8a6 calc(var(--share) * 60%), var(--background-fill-secondary));
 }
+.js-plotly-plot .main-svg { background: transparent !important; }
 .js-plotly-plot text { fill: var(--body-text-color) !important; }
 .js-plotly-plot .gridlayer path { stroke: var(--border-color-primary) !important; }
 @media (max-width: 640px) {

@@ -23,6 +23,7 @@ from .state import NoModel, Shared
 from .text import safe
 
 GONE = (UnknownRun, NoModel, OSError, KeyError)  # a run that was deleted, or is of an earlier version
+KEY = "lethe-on"  # in the browser's storage: how much of which run is on
 QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -35,35 +36,40 @@ class TradeOffSection:
     note: gr.Markdown
     line: gr.Markdown
     plot: gr.Plot
+    kept: gr.BrowserState  # what `left` is told
+    back: gr.State  # changes where a run is shown again with some of it off
 
     def outputs(self) -> list:
-        return [self.part, self.strength, self.undo, self.below, self.note, self.line, self.plot]
+        shown = [self.strength, self.undo, self.below, self.note, self.line, self.plot]
+        return [self.part, *shown, self.back]
 
     def hide(self) -> dict:
         return {self.part: gr.update(visible=False)}
 
-    def show(self, record: dict, below: Sequence[tuple[str, str]]) -> dict:
-        """Updates that show a finished run's curve, at the strength it was made with.
+    def show(self, record: dict, below: Sequence[tuple[str, str]], id: str = "", kept: object = None) -> dict:
+        """Updates that show a finished run's curve, with as much of it on as was `left`.
 
         `below`: the washes that it was done on top of, as choices of the list of them: (in words, run).
         """
-        made = record["config"]["strength"]
-        ids = [id for _, id in below]
+        made, ids = record["config"]["strength"], [run for _, run in below]
+        strength, off = left(kept, id, made, ids)
+        on = [run for run in ids if run not in off]
         return {
             self.part: gr.update(visible=True),
-            self.below: gr.update(choices=list(below), value=ids, visible=bool(below)),
-            self.strength: made,
-            **self.move(record, made),
-            self.note: "",
+            self.below: gr.update(choices=list(below), value=on, visible=bool(below)),
+            self.strength: strength,
+            **self.move(record, strength, off),
+            **({self.back: (strength, on)} if off or strength != made else {}),
         }
 
-    def move(self, record: dict, strength: float) -> dict:
-        """Updates for another strength."""
+    def move(self, record: dict, strength: float, off: Sequence[str] = ()) -> dict:
+        """Updates for another strength, or with other washes below the run off."""
         method = record["config"]["method"]
+        said = words.NOT_MEASURED_WITHOUT if off else sentence(record["curve"], method, strength)
         return {
             self.undo: words.UNDO if strength else words.REDO,
             self.note: words.REDONE if strength else words.UNDONE,
-            self.line: sentence(record["curve"], method, strength),
+            self.line: said,
             self.plot: trade_off(record["curve"], method, strength),
         }
 
@@ -91,7 +97,21 @@ def section() -> TradeOffSection:
         note = gr.Markdown("", elem_id="undo-note")
         line = gr.Markdown("", elem_id="strength-line")
         plot = gr.Plot(show_label=False, elem_id="trade-off-plot")
-    return TradeOffSection(part, strength, undo, below, note, line, plot)
+    kept, back = gr.BrowserState({}, storage_key=KEY, secret=KEY), gr.State(None)
+    return TradeOffSection(part, strength, undo, below, note, line, plot, kept, back)
+
+
+def left(kept: object, id: str, made: float, below: Sequence[str]) -> tuple[float, list[str]]:
+    """How strong a run was left on in this browser, and the washes `below` it that were taken back.
+
+    `kept`: {"run", "strength", "off"} of the run that was last changed, whatever the browser makes of it; of
+    any other run all is on, as strong as it was `made`.
+    """
+    if not isinstance(kept, dict) or not id or kept.get("run") != id:
+        return made, []
+    strength, off = kept.get("strength"), kept.get("off")
+    told = isinstance(strength, int | float) and isinstance(off, list)
+    return (nearest(strength, made), [run for run in below if run in off]) if told else (made, [])
 
 
 def sentence(curve: Sequence[dict], method: str, strength: float) -> str:
@@ -223,8 +243,9 @@ def wire(
             record = shared.record(id)
         except GONE:
             return {part.line: words.TOO_OLD}
-        moved = part.move(record, nearest(strength, record["config"]["strength"]))
-        return moved | ({part.line: words.NOT_MEASURED_WITHOUT} if off(shared, id, on) else {})
+        strength, taken_back = nearest(strength, record["config"]["strength"]), off(shared, id, on)
+        kept = {"run": id, "strength": strength, "off": taken_back}
+        return part.move(record, strength, taken_back) | {part.kept: kept}
 
     @with_room
     def pack(strength: float | None, id: str, on: list[str]) -> dict:
@@ -258,22 +279,27 @@ def wire(
     offered = [part.line, happened.pack, happened.washed]
     happened.pack.click(pack, [*inputs, part.below], offered, show_progress="minimal", **on_model)
     toggled = part.undo.click(toggle, inputs, part.strength, **QUICK)
-    events = []
-    always_last = {"trigger_mode": "always_last"}
-    for start, always in (
-        (part.strength.input, always_last),
-        (part.below.input, always_last),
-        (toggled.then, {}),
-    ):
-        start(move, [*inputs, part.below], [part.undo, part.note, part.line, part.plot], **QUICK, **always)
-        asked = start(
-            again,
-            [*inputs, part.below],
+
+    def back(left: tuple[float, list[str]], id: str) -> dict:
+        strength, on = left  # not from the slider, which may not be drawn yet
+        return again(strength, id, on)
+
+    def asked(start, ask=again, of=(*inputs, part.below), **options):
+        event = start(
+            ask,
+            list(of),
             [part.line, *happened.outputs()],
             show_progress="hidden",
             **on_model,
-            **always,
+            **options,
         )
-        asked.then(happened.draw, happened.drawn(), happened.answers, **QUICK)
-        events.append(asked)
+        event.then(happened.draw, happened.drawn(), happened.answers, **QUICK)
+        return event
+
+    events = [asked(part.back.change, back, (part.back, run))]
+    moved = [part.undo, part.note, part.line, part.plot, part.kept]
+    last = {"trigger_mode": "always_last"}
+    for start, options in ((part.strength.input, last), (part.below.input, last), (toggled.then, {})):
+        start(move, [*inputs, part.below], moved, **QUICK, **options)
+        events.append(asked(start, **options))
     return events

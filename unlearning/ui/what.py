@@ -49,7 +49,7 @@ class WhatSection:
 def section(shared: Shared) -> WhatSection:
     gr.Markdown(f"## {words.WHAT}")
     choices = [(words.EXAMPLE_NONE, "")] + [(e.title, e.name) for e in examples()]
-    example = gr.Dropdown(choices, value="", label=words.EXAMPLE, elem_id="example")
+    example = gr.Dropdown(choices, value="", label=words.EXAMPLE, info=words.EXAMPLE_INFO, elem_id="example")
     text = gr.Textbox(
         label=words.TEXT,
         info=words.TEXT_INFO,

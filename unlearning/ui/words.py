@@ -6,7 +6,7 @@ TITLE = "Lethe"
 LEAD = "Wash facts out of a language model, and see what stays."
 
 # The model
-MODEL = "Model"
+MODEL, MODEL_INFO = "Model", "the language model that is asked and washed; nobody else sees what you wash"
 RECALL = {
     "prompt": "In training masks led recall to one MLP, at the prompt's last token.",
     "subject": "In training a mask led recall through the subject's last token.",
@@ -28,7 +28,10 @@ LOADING_FAILED = "This model could not be loaded; the server's log says why."
 
 # 1 What should go?
 WHAT = "1  What should go?"
-EXAMPLE = "An example list"
+EXAMPLE, EXAMPLE_INFO = (
+    "An example list",
+    "its facts take the place of what is in the box below, to be changed at will",
+)
 EXAMPLE_NONE = "choose one …"
 TEXT = "Facts, one a line"
 TEXT_INFO = (
@@ -155,7 +158,8 @@ ANSWERS_INFO = (
     "Each known fact, asked in the same words before and after the wash; both answers are the model's own."
 )
 ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "how sure of the right one"]
-HINTS = {  # what a column's name means, on hover
+HEADS = "What the columns say"
+HINTS = {  # what a column's name means
     "right answer": "What the list says is right; for known facts every accepted answer counts.",
     "before": "What was found before the wash.",
     "after": "What was found after it, asked again in the same words.",
@@ -164,9 +168,15 @@ HINTS = {  # what a column's name means, on hover
     "n": "How many were asked.",
     "knows it?": "Is the right answer in the first ten tokens of what the model says?",
     "how": "Which rule understood this row.",
+    "stopped after": "The layer whose output is read as if it were the model's last.",
+    "before the wash": "The likeliest next piece of text (token), and its probability.",
+    "after the wash": "The same, with as much of the wash on as the line above says.",
+    "right piece, before": "The probability of the right answer's first piece, before the wash.",
+    "right piece, after": "The same after it: the layer at which it falls is where the answer went.",
 }
 SHARES = "{before} → {after}"
 ONLY = "Only what is still there"
+ONLY_INFO = "leaves in the table above those facts alone whose right answer the model still gives"
 NONE_LEFT = "Nothing: every fact is gone."
 GONE, STILL, CHANGED = "✓ gone", "= still there", "~ changed"
 NO_ANSWER = "(nothing)"
@@ -175,7 +185,6 @@ HEADLINE_AT = "At strength {strength}: {gone}"
 ANSWERS_AT = "What the model says at strength {strength}"
 STAY = "What stayed"
 STAY_PLOT = "Right answers: ○ before, ● after the wash"
-STAY_ALL = "All figures as a table"
 STAY_HEAD = ["asked", "before", "after", "n", "in words"]
 STAY_INFO = (
     "Shares of right answers, with the 95 % interval. The facts to wash should fall, to the left, in the "
@@ -264,10 +273,11 @@ AT_STRENGTH = "At strength {strength}:"
 NOT_MEASURED = "This strength was not measured."
 NOT_MEASURED_WITHOUT = "Without an earlier wash only the answers are asked again; the curve is not."
 METHOD_NAMES = {"law": "LAW", "memit": "MEMIT", "scaled": "scaled (control)"}
-GONE_AXIS = "facts to wash that are gone<br>(numbers at the line: strength)"
-KEPT_AXIS = "other facts kept"
-REASONING_AXIS = "reasoning right"
-PAPER = "LAW at 1, as in the paper"
+LINE_NAMES = {"law": "● LAW", "memit": "◆ MEMIT", "scaled": "✕ control"}
+GONE_AXIS = "facts to wash that are gone, n = {n}<br>(numbers at the line: strength)"
+KEPT_AXIS = "other facts kept, n = {n}"
+REASONING_AXIS = "reasoning right, n = {n}"
+PAPER = "LAW at 1,<br>as in the paper"
 POINT_HOVER = (
     "strength %{customdata[0]:.3g}: %{x:.1f} % gone (n = %{customdata[1]}), %{y:.1f} % (n = %{customdata[2]})"
     "<extra>%{fullData.name}</extra>"
@@ -303,7 +313,13 @@ LENS_HEAD = [
     "right piece, after",
 ]
 LENS_START = "the embedding"
+LENS_CSV = "Download this fact layer by layer (CSV)"
+LENS_PLOT = (
+    "What it would say if it stopped there,<br>and how likely the right piece is;<br>n = 1 fact: {prompt}"
+)
+LENS_CELL = "{token}<br>({p})<br>right: {right}"
 LENS_SAID = "{token} ({p})"
+AS_TABLE = "All figures as a table"
 
 # Look inside
 INSIDE = "Look inside: where this model recalls facts"
@@ -313,9 +329,10 @@ INSIDE_INFO = (
     "many answers are lost?). Deep colour: recall runs through here. ● marks what a wash edits."
 )
 INSIDE_PLACE = "at the {place}"
+INSIDE_CSV = "Download the trace (CSV)"
 INSIDE_LAYER = "layer {i}"
-INSIDE_MOVED = "Put in another subject's state: answers that follow it"
-INSIDE_LOST = "Silence the MLP: answers that are lost"
+INSIDE_MOVED = "Put in another subject's state: answers that follow it, n = {n}"
+INSIDE_LOST = "Silence the MLP: answers that are lost, n = {n}"
 INSIDE_WHY = "Chosen from this: {why}."
 INSIDE_SETTINGS = "Washing single facts edits the MLP of {layers}; facts are looked up at the {position}."
 INSIDE_NONE = "This model has not been traced: python -m unlearning trace --model NAME"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ..tables import hint, table
+from ..tables import hint, table, told
 from ..text import safe, safe_html
 from . import words
 
@@ -130,7 +130,7 @@ def section() -> ConfidenceSection:
     with gr.Column(visible=False, elem_id="in-the-way") as part:
         gr.Markdown(f"## {words.CONFIDENCE}")
         line = gr.Markdown("", elem_id="confidence-line")
-        by = gr.Radio(choices, value="score", label=words.SHOW_BY, elem_id="show-by")
+        by = gr.Radio(choices, value="score", label=words.SHOW_BY, info=words.SHOW_BY_INFO, elem_id="show-by")
         strip_ = gr.HTML("", elem_id="strip", js_on_load=STRIP_JS)
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=320):
@@ -285,7 +285,7 @@ def samples(rows: Sequence[dict]) -> str:
     return (
         f'<h3>{name}</h3><div class="lethe-table" role="region" tabindex="0" aria-label="{name}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
-        f'<p class="small">{safe_html(words.SORT_INFO)}</p>'
+        f'<p class="small">{safe_html(words.SORT_INFO)}</p>{told(words.SAMPLES_HEAD, words.HINTS)}'
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..plots import ACCENT, INK, _figure, _title
+from ..plots import ACCENT, CHOSEN_TEXT, INK, OTHER_TEXT, _figure, _title
 from . import words
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def curves(points: Sequence[dict], settings: dict, n: dict[str, int]) -> "go.Fig
     """
     from plotly.subplots import make_subplots
 
-    size = _figure(780, margin={"l": 8, "r": 64, "t": 40, "b": 72})
+    size = _figure(780, margin={"l": 8, "r": 76, "t": 40, "b": 72})
     said = words.CURVE_TITLES
     titles = [words.CURVE_N.format(title=said[p], n=n[p]) if p in n else said[p] for p in PANELS]
     fig = make_subplots(
@@ -109,7 +109,7 @@ def _name_ends(fig: "go.Figure", ends: Sequence[tuple[float, str, float]], top: 
         fig.add_annotation(
             x=x,
             y=y,
-            text=words.ARM_NAMES[arm],
+            text=f"{words.SIGNS[arm]} {words.ARM_NAMES[arm]}",
             xanchor="left",
             xshift=10,
             yshift=up + (9 if higher else -9) if close else 0,
@@ -162,7 +162,9 @@ def side_by_side(rows: Sequence[tuple[str, dict]]) -> "go.Figure":
 
 def _name_rate(fig: "go.Figure", p: dict, **where) -> None:
     """A point's way of training and its learning rate, beside it."""
-    text = f"{words.ARM_NAMES[p['arm']]}, η {p['lr']:.2g}"
+    text = f"{words.SIGNS[p['arm']]} {words.ARM_NAMES[p['arm']]}, η {p['lr']:.2g}"
+    colour = CHOSEN_TEXT if p["arm"] == "lwf" else OTHER_TEXT
+    text = f'<span style="color:{colour}">{text}</span>'
     x, y = 100 * p["retained"], 100 * p["learning"]
     fig.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 12}, **where)
 
@@ -172,8 +174,7 @@ def frontier(points: Sequence[dict], n: dict[str, int]) -> "go.Figure":
 
     `n`: how many were asked, by axis.
     """
-    names = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-    fig = _figure(440, margin={"l": 8, "r": 16, "t": 64, "b": 64}, showlegend=True, legend=names)
+    fig = _figure(420, margin={"l": 8, "r": 16, "t": 44, "b": 64})
     axes = {"retained": words.FRONTIER_X, "learning": words.FRONTIER_Y}
     axes = {name: words.FRONTIER_N.format(axis=said, n=f"{n[name]:,}") for name, said in axes.items()}
     for arm in ("vanilla", "lwf", "extra"):

@@ -119,7 +119,7 @@ PICKED = {
     "cosine": "The {n} whose gradient pulls most against the task's (cosine, ours) are unlearned.",
 }
 OWN_SAID = "The model gave {all} answers of its own, {right} of them right. {picked}"
-SHOW_BY = "Show by"
+SHOW_BY, SHOW_BY_INFO = "Show by", "which of the two scores the points stand at, from left to right"
 BY = {
     "score": "forgetting confidence (FC)",
     "cosine": "cosine (ours)",
@@ -166,6 +166,7 @@ CURVE_TITLES = {
 }
 CURVE_N = "{title}, n = {n}"
 ARM_NAMES = {"vanilla": "plain", "lwf": "LWF", "base": "base", "extra": "control"}
+SIGNS = {"vanilla": "○", "lwf": "◆", "base": "□", "extra": "✕"}  # as they are drawn
 LEGEND = {"vanilla": "plain fine-tuning", "lwf": "with forgetting (LWF)"}
 CURVE_STEPS = "learning steps"
 CURVE_UNLEARNING = "▲ an unlearning step of LWF"
@@ -219,7 +220,7 @@ FRONTIER = "More learning, or only a higher learning rate?"
 FRONTIER_INFO = (
     "A higher learning rate learns more and keeps less. Each line is one way of training at five learning "
     "rates; the one further up and to the right is better. ✕: the control, which learns the chosen answers "
-    "in place of unlearning them."
+    "in place of unlearning them. η: the learning rate."
 )
 FRONTIER_X, FRONTIER_Y = "other facts kept", "learning task: right answers"
 FRONTIER_N = "{axis}, n = {n}"
@@ -261,7 +262,7 @@ DOWNLOADS = {
     "record": "The whole run (JSON)",
 }
 
-HINTS = {  # what a column's name means, on hover
+HINTS = {  # what a column's name means
     "base": "The model as it was before.",
     "plain": "Plain fine-tuning (vanilla).",
     "LWF": "Learning with forgetting.",
