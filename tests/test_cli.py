@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -362,6 +363,8 @@ def test_results_are_on_stdout_and_progress_on_stderr(washed):
         assert n == f"n={record['after'][name]['n']}"
     said = (washed / "stderr").read_text()
     assert "asking the model what it knows\n" in said and "\033" not in said and "\r" not in said
+    assert re.search(r"^editing layers? [\d, and]+ at the prompt's last token: \S.+$", said, re.M)
+    assert re.search(rf"^{record['known']} facts: about \d+ s to the result, then", said, re.M)
 
 
 def test_a_wash_into_the_same_folder_leaves_nothing_of_the_one_before(told, model, washed, tmp_path):

@@ -197,9 +197,11 @@ def wash(args) -> int:
     """
     from .cli_facts import given
     from .law.experiment import BROUGHT, RATES
-    from .law.settings import settings_for
+    from .law.settings import because, settings_for
     from .law.team import team
+    from .law.trace import named
     from .models.delta import load_delta
+    from .runs.cost import Costs
     from .runs.log import RunLog
     from .runs.memory import NoRoom
     from .runs.wash import FILES, Unwashable, placed, wash_job
@@ -224,13 +226,16 @@ def wash(args) -> int:
         with suppress(Unwashable):  # the first one says it, and writes all there is to write
             deque(job(), maxlen=0)
         return OK
-    _foretell(lm, facts, settings, bool(on))
+    print(
+        f"editing {named(settings.layers)} at the {settings.position}'s last token: ", end="", file=sys.stderr
+    )
+    print(because(lm, args.layers is not None), file=sys.stderr)
     with writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in (*FILES, "events.jsonl"):  # of an earlier wash into this folder
             (args.out / name).unlink(missing_ok=True)
         try:
-            for event in job():
+            for event in Costs().learning(lm, facts, settings, bool(on), job()):
                 log.append(to_json(event))
                 show(event)
         except Unwashable as e:
@@ -248,24 +253,6 @@ def wash(args) -> int:
             )
     print(f"perplexity\t{before['perplexity']:.3f}\t{after['perplexity']:.3f}")
     return OK
-
-
-def _foretell(lm, facts, settings, on_top: bool) -> None:
-    """Say what the wash will cost; nothing where there is nothing to wash."""
-    from .probes.knowledge import ask, knows
-    from .runs.cost import Costs
-
-    costs = Costs()
-    costs.measure(lm, facts)
-    unknown = {f.key for f, known in zip(facts, knows(lm, ask(facts), facts)) if not known}
-    cost = costs.forecast(lm, facts, unknown, settings, on_top)
-    if cost.facts:
-        print(
-            f"{'' if cost.exact else 'at most '}{cost.facts} facts: about {cost.result:.0f} s to the result, "
-            f"then {cost.seconds['curve']:.0f} s for the trade-off curve; about {cost.memory / 1e6:.0f} MB "
-            "beside the model",
-            file=sys.stderr,
-        )
 
 
 def export(args) -> int:
@@ -359,6 +346,13 @@ def bench(args) -> int:
     return OK
 
 
+def _cost(facts: int, exact: bool, result: float, curve: float, memory: int) -> str:
+    return (
+        f"{'' if exact else 'at most '}{facts} facts: about {result:.0f} s to the result, then {curve:.0f} s "
+        f"for the trade-off curve; about {memory / 1e6:.0f} MB beside the model"
+    )
+
+
 def show(event: Event) -> None:
     """One event on stderr: progress overwrites its line on a terminal, and is thinned out elsewhere."""
     terminal = sys.stderr.isatty()
@@ -373,6 +367,8 @@ def show(event: Event) -> None:
     elif isinstance(event, Figure) and event.name == "accuracy":
         parts = {k: v for k, v in event.value.items() if k != "boost"}
         print(json.dumps(parts), file=sys.stderr)
+    elif isinstance(event, Figure) and event.name == "forecast":
+        print(_cost(**event.value), file=sys.stderr)
     elif isinstance(event, Figure) and event.name == "moments":
         more = ", enough: twice as many changed C by 2 % at most" if event.value["converged"] else ""
         print("C from {tokens:,} tokens of {source}".format(**event.value) + more, file=sys.stderr)

@@ -109,6 +109,18 @@ def untraced(lm: LM) -> bool:
     return not (lm.folder / FOUND).exists() and shape_of(lm) not in PAPER and load_trace(lm) is None
 
 
+def because(lm: LM, asked: bool) -> str:
+    """Why a wash edits the layers that it does, in words. `asked`: they were given."""
+    if asked:
+        return "as asked"
+    if (lm.folder / FOUND).exists():
+        return "measured best on this model"
+    if shape_of(lm) in PAPER:
+        return "the paper's choice for this model"
+    traced = load_trace(lm)
+    return traced.why if traced else "a guess, as it has not been traced"
+
+
 def shape_of(lm: LM) -> tuple[str, int, int]:
     """Architecture, number of layers, width: the key in PAPER."""
     config = lm.model.config
