@@ -32,7 +32,7 @@ from .moments import until_converged
 from .ordinary import BUNDLED, Text, text_for
 
 AT_ONCE = 1024  # facts asked between two words of how far it is
-FORM = 2  # of what is kept, in its key: one more whenever names or meanings of its tensors change
+FORM = "2"  # the folder of what is kept: another whenever names or meanings of its tensors change
 CONVERGED = 0.02  # by how much twice as many tokens may change C, relative, where it may end early
 
 
@@ -191,12 +191,12 @@ class Statistics:
         return {i: self._moments[name, what, i] for i in layers}
 
     def _folder(self) -> Path:
-        return kept_folder(self.lm)
+        return kept_folder(self.lm) / FORM
 
     def _cached(self, name: str, what: str, measure) -> dict[str, Tensor]:
-        """From disk when it was measured on this very model and input, by a version that writes it alike."""
+        """From disk when it was measured on this very model and input; a damaged file is measured anew."""
         dtype = str(next(self.lm.model.parameters()).dtype)
-        key = hashlib.sha256(f"{FORM} {self.lm.hash} {dtype} {what}".encode()).hexdigest()
+        key = hashlib.sha256(f"{self.lm.hash} {dtype} {what}".encode()).hexdigest()
 
         def alone() -> dict[str, Tensor]:
             with self.lm.lock:
