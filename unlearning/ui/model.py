@@ -55,7 +55,11 @@ def describe(shared: Shared, name: str) -> str:
     parameters = sum(p.numel() for p in lm.model.parameters())
     size = sum(f.stat().st_size for f in lm.folder.glob("*.safetensors"))
     line = words.MODEL_LINE.format(
-        device=words.LENT if shared.lent else "CPU" if lm.device.type == "cpu" else str(lm.device),
+        device=words.LENT
+        if shared.lent
+        else "CPU"
+        if lm.device.type == "cpu"
+        else ", ".join(map(str, lm.devices)),
         parameters=f"{parameters / 1e6:.1f}",
         megabytes=f"{size / 1e6:.0f}",
         recall=recall(name),

@@ -1,0 +1,263 @@
+"""A model whose weights lie on two devices does all as on one, bit for bit. On how many it is put."""
+
+from dataclasses import replace
+
+import families
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+from two_places import CPU, WrongDevice, away, spread
+
+from unlearning.facts.fact import Fact
+from unlearning.law.contexts import POSITIONS
+from unlearning.law.settings import Settings
+from unlearning.law.statistics import Statistics
+from unlearning.law.targets import TargetSettings
+from unlearning.law.trace import trace
+from unlearning.law.wash import Washed, wash
+from unlearning.lwf import settings as learning
+from unlearning.lwf.batches import AnswerLoss, tokens
+from unlearning.lwf.confidence import confidences, task_gradient
+from unlearning.lwf.train import train
+from unlearning.lwf.trainable import change, trainable_copy
+from unlearning.models import spread as spreading
+from unlearning.models.delta import applied
+from unlearning.models.hub import ROOM, NoModel, free_memory
+from unlearning.models.loading import load
+from unlearning.models.spread import shared_out
+from unlearning.models.text import greedy, score
+from unlearning.probes.attacks import quantised
+from unlearning.probes.lens import lens
+
+KINDS = [*families.configs(), *families.windowed(), *families.detected()]
+SOME = ["gpt2", "llama", "gemma2, window", "bloom", "opt"]
+PROMPTS = ["The capital of France is", "A", "List: hat, saw, pear. The first word is", "7 + 5 ="]
+FACTS = [
+    Fact(s, "capital", (o,), ("The capital of {} is", "{} has the capital"))
+    for s, o in (("France", "Paris"), ("Peru", "Lima"), ("Norway", "Oslo"))
+]
+S = learning.Settings(steps=4, batch=2, lr=1e-3, alpha=0.5, interval=2, unlearn_batch=2, clip=0.0)
+
+
+@pytest.fixture(scope="module")
+def both(request, made):
+    """The same model whole and split."""
+    whole, split = (load(made(request.param), device="cpu") for _ in range(2))
+    whole.model.set_attn_implementation("eager")
+    spread(split)
+    return whole, split
+
+
+every_family = pytest.mark.parametrize("both", KINDS, indirect=True)
+some_families = pytest.mark.parametrize("both", SOME, indirect=True)
+
+
+def weights(lm) -> dict[str, torch.Tensor]:
+    return {n: p.detach().to("cpu", copy=True) for n, p in lm.model.named_parameters()}
+
+
+def test_the_other_device_is_another():
+    here, there = torch.ones(3), torch.ones(3, device=away())
+    assert there.device == away() and (there + there).device == away()
+    assert torch.equal((there + here.to(away())).cpu(), here + here)
+    for mixed in (lambda: there + here, lambda: torch.cat([here, there]), lambda: there[here.long()]):
+        with pytest.raises(WrongDevice):
+            mixed()
+
+
+@every_family
+def test_it_lies_on_two_devices_and_says_the_same(both):
+    whole, split = both
+    n = split.adapter.n_layers(split.model)
+    assert split.device == CPU and split.devices == (CPU, away())
+    assert [split.adapter.weight(split.model, i).device for i in (0, n - 1)] == [CPU, away()]
+    for side in ("left", "right"):
+        said = [greedy(lm.model, lm.tokenizer, PROMPTS, 4, side=side) for lm in both]
+        assert said[0] == said[1]
+        scored = [score(lm.model, lm.tokenizer, PROMPTS, ["a b"] * len(PROMPTS), side=side) for lm in both]
+        assert scored[0] == scored[1]
+    assert lens(whole, FACTS) == lens(split, FACTS)
+
+
+@every_family
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_wash_is_the_same_and_comes_off_bit_for_bit(both, position):
+    def washed(lm):
+        stats = Statistics(lm, tokens=400)
+        stats.known = []
+        stats._cached = lambda name, what, measure: measure()  # else the second finds what the first has kept
+        layers = (0, 1) if position == "prompt" else (0,)
+        some = Settings(target="hat", layers=layers, position=position, phrasings=1, keep=0.0, lam=1.0)
+        some = replace(some, targets=TargetSettings(steps=3))
+        return next(e for e in wash(lm, FACTS, some, stats) if isinstance(e, Washed)).deltas
+
+    whole, split = both
+    before = weights(split)
+    deltas, again = washed(whole), washed(split)
+    assert {m: d.digest for m, d in deltas.items()} == {m: d.digest for m, d in again.items()}
+    edit = again["memit"]
+    assert edit.norms(split) == edit.norms(whole)
+    with applied(split, edit):
+        moved = {n for n, w in weights(split).items() if not torch.equal(w, before[n])}
+        assert moved == set(edit.changes) and len(moved) == (2 if position == "prompt" else 1)
+        with applied(whole, edit):
+            after = [greedy(lm.model, lm.tokenizer, PROMPTS, 4) for lm in both]
+    assert after[0] == after[1]
+    assert all(torch.equal(w, before[n]) for n, w in weights(split).items())
+
+
+@some_families
+def test_the_trace_is_the_same(both):
+    whole, split = both
+    assert list(trace(whole, FACTS, n=3)) == list(trace(split, FACTS, n=3))
+
+
+@some_families
+def test_rounded_weights_say_the_same_and_come_back(both):
+    before = weights(both[1])
+    said = []
+    for lm in both:
+        with quantised(lm, 4):
+            said.append(score(lm.model, lm.tokenizer, PROMPTS, ["a b"] * len(PROMPTS)))
+    assert said[0] == said[1]
+    assert all(torch.equal(w, before[n]) for n, w in weights(both[1]).items())
+
+
+@some_families
+@pytest.mark.parametrize("subset", ["all", "last", "lora"])
+def test_learning_with_forgetting_is_the_same(both, subset):
+    """Without clipping, for which a gradient's norm is summed device by device, and so rounded otherwise."""
+
+    def learnt(lm):
+        s = replace(S, subset=subset, last=1)
+        model = trainable_copy(lm, s)
+        some = tokens(lm.tokenizer, PROMPTS, ("hat", "Paris", "12", "9"), ".")
+        steps = list(train(model, some[:2], some[2:], s))
+        return steps, change(lm, model, {})
+
+    (steps, delta), (again, moved) = map(learnt, both)
+    assert steps == again and delta.digest == moved.digest
+    before = weights(both[1])
+    assert sum(x.any() for x in moved.changes.values()) > 1
+    with applied(both[1], moved):
+        pass
+    assert all(torch.equal(w, before[n]) for n, w in weights(both[1]).items())
+
+
+@some_families
+def test_forgetting_confidence_is_the_same(both):
+    def found(lm):
+        copy = trainable_copy(lm, S)
+        lm.adapter.sample_by_sample(copy)
+        loss = AnswerLoss(copy)
+        some = tokens(lm.tokenizer, PROMPTS, ("hat", "Paris", "12", "9"), ".")
+        task = task_gradient(loss, some[:2], [n for n, _ in loss.named_parameters()], 2)
+        return [c for part in confidences(loss, some[2:], task, 2) for c in part]
+
+    assert found(both[0]) == found(both[1])
+
+
+@pytest.fixture
+def empty():
+    """A Llama of 24 layers, without weights; and how many bytes it needs."""
+    config = families.configs()["llama"]
+    config.num_hidden_layers, config.vocab_size = 24, 64  # as in a large one, the layers are most of it
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    size = sum(x.numel() * x.element_size() for x in (*model.parameters(), *model.buffers()))
+    return model, int(ROOM * size)
+
+
+def test_a_model_that_one_gpu_holds_is_put_on_the_first_that_does(empty):
+    model, needed = empty
+    asked: list[int] = []
+    each = (asked.append(i) or room for i, room in enumerate((needed - 1, needed, 9 * needed)))
+    assert shared_out(model, each) == "cuda:1" and asked == [0, 1]  # the third is not even asked
+
+
+@pytest.mark.parametrize("shares", [(0.9, 0.9), (0.6, 0.6), (0.4, 0.5, 0.4), (0.25, 0.95), (0.95, 0.25)])
+def test_else_its_layers_are_shared_out_in_turn_and_none_gets_more_than_is_free(empty, shares):
+    model, needed = empty
+    rooms = [int(share * needed) for share in shares]
+    found = shared_out(model, rooms)
+    held = dict.fromkeys(range(len(rooms)), 0)
+    for name, p in model.named_parameters():
+        (gpu,) = {i for path, i in found.items() if name.startswith(f"{path}.")}  # each has one place
+        held[gpu] += ROOM * p.numel() * p.element_size()
+    assert all(0 < held[i] <= room for i, room in enumerate(rooms))
+    layers = [found[f"model.layers.{i}"] for i in range(24)]
+    assert layers == sorted(layers) and found["model.embed_tokens"] == 0
+
+
+def test_what_they_do_not_hold_together_is_refused_with_what_is_needed_and_free(empty, monkeypatch):
+    model, needed = empty
+    monkeypatch.setattr(spreading, "GIB", 2**10)  # a small model's KiB stand for them
+    for shares in ((0.4, 0.4), (0.1,) * 8, (0.9,)):
+        rooms = [int(share * needed) for share in shares]
+        with pytest.raises(NoModel) as error:
+            shared_out(model, rooms)
+        said = f"needs {needed / 2**10:.1f} GiB on GPUs, and {sum(rooms) / 2**10:.1f} GiB are free"
+        assert said in str(error.value) and " + ".join(f"{r / 2**10:.1f}" for r in rooms) in str(error.value)
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Say how much is free on how many GPUs; what is asked of transformers, then, comes back, not done."""
+
+    def there(*free: int) -> list[dict]:
+        asked: list[dict] = []
+
+        class Loaded:
+            def to(self, device):
+                asked[-1]["to"] = device
+                raise InterruptedError
+
+            def eval(self):
+                raise EOFError
+
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(free))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda i: (free[i], 10**12))
+        monkeypatch.setattr(
+            AutoModelForCausalLM, "from_pretrained", lambda *_, **kw: asked.append(kw) or Loaded()
+        )
+        return asked
+
+    return there
+
+
+@pytest.mark.parametrize(
+    "device, free, to",
+    [
+        (None, (0,), "cuda"),  # one GPU: as ever, whatever is free
+        (None, (10**9, 10**9), "cuda:0"),
+        ("cuda", (0, 10**9), "cuda:1"),
+        ("cuda:0", (0, 10**9), "cuda:0"),  # one that is named is taken
+        ("cpu", (10**9, 10**9), "cpu"),
+    ],
+)
+def test_a_model_goes_to_one_device_as_a_whole(made, gpus, device, free, to):
+    asked = gpus(*free)
+    with pytest.raises(InterruptedError):
+        load(made("llama"), device)
+    assert asked[0]["to"] == to and "device_map" not in asked[0]
+
+
+def test_or_to_all_gpus_by_a_device_map(made, gpus):
+    folder = made("llama")
+    size = sum(p.numel() * 4 for p in load(folder, "cpu").model.parameters())
+    asked = gpus(int(size * 0.9), int(size * 0.9))
+    with pytest.raises(EOFError):
+        load(folder)
+    assert set(asked[0]["device_map"].values()) == {0, 1} and "to" not in asked[0]
+    asked = gpus(size // 3, size // 3)
+    with pytest.raises(NoModel, match="cannot be edited"):
+        load(folder)
+    assert not asked
+
+
+def test_free_memory_is_that_of_all_gpus_unless_one_is_named(gpus, monkeypatch):
+    gpus(3, 4)
+    assert free_memory("cuda") == 7
+    monkeypatch.setattr(torch.cuda, "mem_get_info", {"cuda:1": (4, 9)}.get)
+    assert free_memory("cuda:1") == 4
