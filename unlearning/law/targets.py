@@ -155,10 +155,15 @@ def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> "tuple[Dynam
 
 
 def _rows_of(x, rows: Tensor, B: int):
-    """Some rows of what a layer was called with, where it has one for each of the B rows."""
+    """Some rows of what a layer was called with, where it has one for each of the B rows.
+
+    Or, as Bloom's ALiBi (B · heads, 1, T), one for each head of each.
+    """
     if isinstance(x, tuple):
         return tuple(_rows_of(y, rows, B) for y in x)
-    return x[rows.to(x.device)] if isinstance(x, Tensor) and x.ndim > 1 and len(x) == B else x
+    if not isinstance(x, Tensor) or x.ndim < 2 or len(x) % B or (len(x) > B and x.shape[1] > 1):
+        return x
+    return x.unflatten(0, (B, -1))[rows.to(x.device)].flatten(0, 1)
 
 
 class Past:
