@@ -9,10 +9,10 @@ from transformers import AutoModelForCausalLM
 from two_places import CPU, WrongDevice, away, spread
 
 from unlearning.facts.fact import Fact
-from unlearning.law.contexts import POSITIONS
+from unlearning.law.contexts import POSITIONS, build, keys, keys_and_residuals
 from unlearning.law.settings import Settings
 from unlearning.law.statistics import Statistics
-from unlearning.law.targets import TargetSettings
+from unlearning.law.targets import TargetSettings, find_block
 from unlearning.law.trace import trace
 from unlearning.law.wash import Washed, wash
 from unlearning.lwf import settings as learning
@@ -25,7 +25,7 @@ from unlearning.models.delta import applied
 from unlearning.models.hub import ROOM, NoModel, free_memory
 from unlearning.models.loading import load
 from unlearning.models.spread import shared_out
-from unlearning.models.text import greedy, score
+from unlearning.models.text import answer_ids, greedy, score
 from unlearning.probes.attacks import quantised
 from unlearning.probes.lens import lens
 
@@ -77,6 +77,34 @@ def test_it_lies_on_two_devices_and_says_the_same(both):
         scored = [score(lm.model, lm.tokenizer, PROMPTS, ["a b"] * len(PROMPTS), side=side) for lm in both]
         assert scored[0] == scored[1]
     assert lens(whole, FACTS) == lens(split, FACTS)
+
+
+@every_family
+def test_keys_and_residuals_are_the_same_of_layers_here_and_away(both):
+    def found(lm):
+        contexts = build(lm, FACTS, "prompt", 2)
+        K, H = keys_and_residuals(lm, contexts, 1, 1)
+        return [*keys(lm, contexts, (0, 1)).values(), keys(lm, contexts, (1,))[1], K, H]
+
+    for a, b in zip(*map(found, both), strict=True):
+        assert b.device == CPU and torch.equal(a, b)
+
+
+@every_family
+def test_targets_are_the_same_when_some_have_come_to_rest(both):
+    """Behind layer 0, so that what runs again is away; and keys of layer 1, the last."""
+
+    def found(lm, layer: int, stop: float, steps: int = 4):
+        contexts, settings = build(lm, FACTS, "subject", 1), TargetSettings(steps=steps, stop=stop)
+        goal = answer_ids(lm.tokenizer, ["hat"] * len(FACTS))
+        return find_block(lm, contexts, FACTS, goal, layer, settings, True, layer)
+
+    whole, split = both
+    soon = found(whole, 0, 0.0, 1).nll.min().item() + 1.0
+    for layer, stop in ((0, soon), (1, 0.0)):
+        a, b = (found(lm, layer, stop) for lm in both)
+        assert all(torch.equal(getattr(a, x), getattr(b, x)) for x in ("h", "delta", "nll", "K"))
+    assert not torch.equal(found(whole, 0, soon).delta, found(whole, 0, 0.0).delta)  # some did rest
 
 
 @every_family

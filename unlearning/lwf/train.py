@@ -69,7 +69,7 @@ class _Optimizers:
 
         s = self.settings = settings
         self.moving = [p for p in model.parameters() if p.requires_grad]
-        self.device = model.device
+        self.device = self.moving[0].device
         half = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.accelerator = Accelerator(
             cpu=self.device.type == "cpu", device_placement=False, mixed_precision="bf16" if half else "no"
