@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from two_places import CPU, WrongDevice, away, spread
 
 from unlearning.facts.fact import Fact
-from unlearning.law.contexts import POSITIONS, build, keys, keys_and_residuals
+from unlearning.law.contexts import build, keys, keys_and_residuals
 from unlearning.law.settings import Settings
 from unlearning.law.statistics import Statistics
 from unlearning.law.targets import TargetSettings, find_block
@@ -107,8 +107,9 @@ def test_targets_are_the_same_when_some_have_come_to_rest(both):
     assert not torch.equal(found(whole, 0, soon).delta, found(whole, 0, 0.0).delta)  # some did rest
 
 
-@every_family
-@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize(
+    "both, position", [*((k, "prompt") for k in KINDS), *((k, "subject") for k in SOME)], indirect=["both"]
+)
 def test_a_wash_is_the_same_and_comes_off_bit_for_bit(both, position):
     def washed(lm):
         stats = Statistics(lm, tokens=400)
