@@ -149,13 +149,13 @@ def one_at_a_time(lm: LM, contexts: Contexts, goal: Sequence[Sequence[int]], set
         def add(h: Tensor) -> Tensor:
             return h.index_put((b, at[which]), delta.to(h.dtype), accumulate=True)
 
-        with changed(layer, add):
+        with changed(layer, add, lm.device):
             logits = lm.model(**pad([texts[g] for g in mine], "right", lm.device).kwargs()).logits
         logp = logits.float().log_softmax(-1)
         nll = [-logp[i, ends[g] + torch.arange(len(goals[g])), goals[g]].mean() for i, g in enumerate(mine)]
         return torch.stack(nll) + settings.targets.decay * delta.norm(dim=1) / h0[which].norm(dim=1) ** 2
 
-    with outputs_of({0: layer}) as seen, torch.no_grad():
+    with outputs_of({0: layer}, lm.device) as seen, torch.no_grad():
         lm.model(**pad(texts, "right", lm.device).kwargs())
     h0 = seen[0][torch.arange(contexts.n, device=lm.device), at].float()
     return adam(losses, torch.zeros_like(h0), settings.targets.clamp * h0.norm(dim=1), settings.targets)[0].T

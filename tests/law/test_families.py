@@ -74,6 +74,22 @@ def test_what_a_target_costs_is_what_the_whole_model_says_with_it(lm, position):
         assert found.nll[b].item() == pytest.approx(-said.mean().item(), abs=1e-4)
 
 
+def test_a_target_is_the_same_alone_and_beside_others_that_come_to_rest_before_it(lm):
+    """At a stop between their losses, so that some of a batch are left and the rest is run no more."""
+    contexts = build(lm, FACTS, "subject", 1)
+    goal = answer_ids(lm.tokenizer, ["hat"] * len(FACTS))
+
+    def found(some, stop, steps=6):
+        settings = TargetSettings(lr=0.1, steps=steps, stop=stop)
+        return find_block(lm, some, FACTS, goal, 0, settings, False)
+
+    stop = found(contexts, 0.0, 2).nll.sort().values[:2].mean().item()
+    together = found(contexts, stop)
+    alone = [found(contexts.of_groups([g]), stop) for g in range(contexts.n)]
+    assert torch.allclose(together.delta, torch.cat([x.delta for x in alone]), atol=1e-4)
+    assert torch.allclose(together.nll, torch.cat([x.nll for x in alone]), atol=1e-4)
+
+
 def test_a_whole_wash_of_every_family_comes_off_bit_for_bit(lm):
     stats = Statistics(lm, tokens=400)
     stats.known = []

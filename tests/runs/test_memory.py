@@ -85,7 +85,7 @@ def test_how_many_facts_a_step_holds_together(phase, position, n, together):
 
 
 def test_a_gpu_is_asked_what_was_used_and_what_is_free(monkeypatch):
-    lm = SimpleNamespace(device=torch.device("cuda", 1))
+    lm = SimpleNamespace(devices=(torch.device("cuda", 1),))
     told = {"max_memory_allocated": 7, "memory_allocated": 2, "mem_get_info": (3, 80)}
     asked = []
     for name, value in told.items():
@@ -93,10 +93,26 @@ def test_a_gpu_is_asked_what_was_used_and_what_is_free(monkeypatch):
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
     memory.watch(lm)
     assert memory.use(lm) == Use(rest=2, peak=7, free=3)
-    assert asked == [lm.device] * 4
-    cpu = SimpleNamespace(device=torch.device("cpu"))
+    assert asked == [*lm.devices] * 4
+    cpu = SimpleNamespace(devices=(torch.device("cpu"),))
     memory.watch(cpu)
     assert memory.use(cpu) is None and len(asked) == 4
+
+
+def test_of_several_gpus_the_one_that_would_be_full_first_counts(monkeypatch):
+    first, second = devices = (torch.device("cuda", 0), torch.device("cuda", 1))
+    told = {
+        "max_memory_allocated": {first: 9, second: 5},
+        "memory_allocated": {first: 2, second: 2},
+        "mem_get_info": {first: (20, 80), second: (4, 80)},
+    }
+    for name, values in told.items():
+        monkeypatch.setattr(torch.cuda, name, values.get)
+    asked = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
+    lm = SimpleNamespace(devices=devices)
+    memory.watch(lm)
+    assert asked == [first, second] and memory.use(lm) == Use(rest=2, peak=5, free=4)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="no other C library can be asked to")

@@ -206,7 +206,8 @@ def _pass(
     The pass ends where no more is wanted: without `after`, before the last layer's MLP, which is then run
     at the lookup tokens alone where it can be run by itself.
     """
-    get, model, b = lm.adapter, lm.model, torch.arange(len(lookup), device=lm.device)
+    get, model, home = lm.adapter, lm.model, lm.device
+    b = torch.arange(len(lookup), device=home)
     if after is None:
         end = max(layers)
         inner = [i for i in layers if i != end or not get.whole]
@@ -216,15 +217,15 @@ def _pass(
     else:
         inner, end, module = layers, after, get.layer_module(model, after)
     downs = {i: get.down_module(model, i) for i in inner}
-    watch = outputs_of({end: module}) if end == after else inputs_of({end: module}, stop_after=end)
-    with inputs_of(downs) as seen, watch as ended:
+    watch = outputs_of({end: module}, home) if end == after else inputs_of({end: module}, end, home)
+    with inputs_of(downs, home=home) as seen, watch as ended:
         model.base_model(**rows.kwargs(), use_cache=False)
     shape = rows.ids.shape  # some families run their MLPs on all positions in one row
     wanted: dict[int | None, Tensor] = {i: x.reshape(*shape, -1)[b, lookup] for i, x in seen.items()}
     if after is not None:
         return wanted | {None: ended[end][b, lookup]}
     if get.whole:
-        with inputs_of({end: get.down_module(model, end)}, stop_after=end) as seen:
+        with inputs_of({end: get.down_module(model, end)}, end, home) as seen:
             module(ended[end].reshape(*shape, -1)[b, lookup])
         wanted |= seen
     return wanted

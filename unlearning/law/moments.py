@@ -60,7 +60,7 @@ def until_converged(
             step(Progress(done, tokens, "tokens of ordinary text"))
             done += sum(len(block[i]) for i in part)
             rows = pad([block[i] for i in part], "right", lm.device)
-            with inputs_of(modules, stop_after=max(layers)) as seen:
+            with inputs_of(modules, max(layers), lm.device) as seen:
                 lm.model.base_model(**rows.kwargs(), use_cache=False)
             real = rows.mask.bool()
             for i in layers:

@@ -77,7 +77,8 @@ class Above:
             self.past = cache and Past(cache, layer + 1)
             at = {layer: lm.adapter.layer_module(lm.model, layer)}
             downs = {} if key is None else {key: lm.adapter.down_module(lm.model, key)}
-            with outputs_of(at) as seen, inputs_of(downs) as keys, calls_of(upper) as calls:
+            here = lm.device
+            with outputs_of(at, here) as seen, inputs_of(downs, home=here) as keys, calls_of(upper) as calls:
                 lm.model.base_model(
                     input_ids=after.ids,
                     attention_mask=mask,
@@ -112,7 +113,7 @@ class Above:
         h = torch.cat([self.h[:, :1] + delta[:, None], self.h[:, 1:]], 1)
         for module, kwargs in self.calls:
             h = hidden(module(h, **kwargs))
-        return self.lm.adapter.logits(self.lm.model, h[b, t]).float()
+        return self.lm.adapter.logits(self.lm.model, h.to(b.device)[b, t]).float()
 
 
 def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> "tuple[DynamicCache | None, Tensor]":
@@ -154,10 +155,15 @@ def _read(lm: LM, ids: Sequence[Sequence[int]], chunk: int = 64) -> "tuple[Dynam
 
 
 def _rows_of(x, rows: Tensor, B: int):
-    """Some rows of what a layer was called with, where it has one for each of the B rows."""
+    """Some rows of what a layer was called with, where it has one for each of the B rows.
+
+    Or, as Bloom's ALiBi (B · heads, 1, T), one for each head of each.
+    """
     if isinstance(x, tuple):
         return tuple(_rows_of(y, rows, B) for y in x)
-    return x[rows] if isinstance(x, Tensor) and x.ndim > 1 and len(x) == B else x
+    if not isinstance(x, Tensor) or x.ndim < 2 or len(x) % B or (len(x) > B and x.shape[1] > 1):
+        return x
+    return x.unflatten(0, (B, -1))[rows.to(x.device)].flatten(0, 1)
 
 
 class Past:
@@ -169,7 +175,7 @@ class Past:
     def only(self, rows: Tensor) -> "Past":
         """The same for some of the rows."""
         some = copy(self)
-        some.layers = {i: (k[rows], v[rows]) for i, (k, v) in self.layers.items()}
+        some.layers = {i: _rows_of(kv, rows, len(kv[0])) for i, kv in self.layers.items()}
         return some
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_, **__) -> tuple[Tensor, Tensor]:

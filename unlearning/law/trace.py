@@ -23,7 +23,7 @@ import torch
 from ..events import Event, Phase, Progress, Warn
 from ..facts.fact import Fact, fill
 from ..files import write_whole
-from ..models.adapters import unembed
+from ..models.adapters import final_states, unembed
 from ..models.cache import kept_folder
 from ..models.hooks import changed, outputs_of
 from ..models.loading import LM
@@ -125,7 +125,7 @@ def _trace_some(lm: LM, pairs, n_layers: int) -> tuple[torch.Tensor, torch.Tenso
         [i[0] for i in answer_ids(lm.tokenizer, [g.object for _, g in pairs])], device=lm.device
     )
     layers = {i: lm.adapter.layer_module(lm.model, i) for i in range(n_layers)}
-    with outputs_of(layers) as states:
+    with outputs_of(layers, lm.device) as states:
         lm.model.base_model(**other.kwargs, use_cache=False)
     b = torch.arange(len(pairs), device=lm.device)
     moved, left = torch.zeros(len(PLACES), n_layers), torch.zeros(len(PLACES), n_layers)
@@ -140,15 +140,15 @@ def _trace_some(lm: LM, pairs, n_layers: int) -> tuple[torch.Tensor, torch.Tenso
                 rows = h.reshape(len(pairs), -1, h.shape[-1])
                 return rows.index_put((b, base.at[p]), torch.zeros_like(rows[:, 0])).reshape(h.shape)
 
-            with changed(layers[i], patch):
+            with changed(layers[i], patch, lm.device):
                 moved[p, i] = (_next(lm, base, b) == goal).sum().item()
-            with changed(lm.adapter.down_module(lm.model, i), zero):
+            with changed(lm.adapter.down_module(lm.model, i), zero, lm.device):
                 left[p, i] = (_next(lm, base, b) == first).sum().item()
     return moved, left
 
 
 def _next(lm: LM, rows: _Rows, b: torch.Tensor) -> torch.Tensor:
-    h = lm.model.base_model(**rows.kwargs, use_cache=False).last_hidden_state
+    h = final_states(lm.model, **rows.kwargs)
     return unembed(lm.model, h[b, rows.last]).argmax(-1)
 
 

@@ -7,7 +7,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from ..models.adapters import unembed
+from ..models.adapters import final_states, unembed
 from ..models.text import answer_ids, pad, prompt_ids
 
 
@@ -71,8 +71,7 @@ class AnswerLoss(nn.Module):
         # a mask that does not depend on the ids: without one, models look for it, which torch.func forbids;
         # of places, since each layer makes its own of it: windows (Mistral, Gemma), positions (OPT), ALiBi
         everything = torch.ones(ids.shape, dtype=torch.long, device=ids.device)
-        out = self.model.base_model(input_ids=ids, attention_mask=everything, use_cache=False)
-        h = out.last_hidden_state  # (B, T, d)
+        h = final_states(self.model, ids, attention_mask=everything)  # (B, T, d)
         h = h.gather(1, at[..., None].expand(-1, -1, h.shape[-1]))  # (B, A, d)
         logp = unembed(self.model, h).float().log_softmax(-1)  # (B, A, V)
         if kind == "nll":

@@ -96,8 +96,8 @@ def task_gradient(
             fisher[n] = fisher.get(n, 0) + (x * x).sum(0)
     mean = {n: x / len(samples) for n, x in mean.items()}
     fisher = {n: x / len(samples) for n, x in fisher.items()}
-    size = sum((fisher[n] * mean[n] ** 2).sum().double() for n in names)
-    return TaskGradient(mean, fisher, float(size))
+    size = sum((fisher[n] * mean[n] ** 2).sum().double().item() for n in names)
+    return TaskGradient(mean, fisher, size)
 
 
 def confidences(
@@ -107,8 +107,9 @@ def confidences(
     weighted = {n: f * task.mean[n] for n, f in task.fisher.items()}  # F g_L
     for g in per_sample_gradients(loss, samples, list(task.mean), chunk):
         own = cross = 0.0
+        home = next(iter(g.values())).device  # a model's parameters may be on several
         for n, x in g.items():
             x = x.flatten(1)
-            own = own + (x * x * task.fisher[n].flatten()).sum(1).double()
-            cross = cross + (x * weighted[n].flatten()).sum(1).double()
+            own = own + (x * x * task.fisher[n].flatten()).sum(1).double().to(home)
+            cross = cross + (x * weighted[n].flatten()).sum(1).double().to(home)
         yield [Confidence(o, c, task.size) for o, c in zip(own.tolist(), cross.tolist())]

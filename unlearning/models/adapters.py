@@ -87,7 +87,7 @@ class Adapter:
         down = self.down_module(model, i)
         y = down(K.T.to(down.weight.dtype))
         norm = _get(model, f"{self.layer.format(i)}.{self.after}")(y)
-        return R * (y / norm).T.to(R.dtype)
+        return R * (y / norm).T.to(R)
 
     def sample_by_sample(self, model) -> None:
         """Change the model so that torch.func takes the gradients of many samples at once; it says the same.
@@ -101,18 +101,29 @@ class Adapter:
                 setattr(_get(model, f"{self.layer.format(i)}.{parent}"), name, nn.GELU("tanh"))
 
     def logits(self, model, h: Tensor) -> Tensor:
-        """Residual stream after the last layer (..., d) to logits (..., V)."""
+        """Residual stream after the last layer (..., d) to logits (..., V), on the device of the stream."""
+        home = h.device
         for path in self.final:
             module = _get(model, path)
             h = h if module is None else module(h)
-        return unembed(model, h)
+        return unembed(model, h.to(home))
 
 
 def unembed(model, h: Tensor) -> Tensor:
-    """Final hidden states of the base model (..., d) to logits (..., V), capped where the model caps them."""
-    logits = model.get_output_embeddings()(h)
+    """Final hidden states of the base model (..., d) to logits (..., V), capped where the model caps them.
+
+    They are on the device of the hidden states, as `final_states` are on that of the ids.
+    """
+    logits = model.get_output_embeddings()(h).to(h.device)
     cap = model.config.to_dict().get("final_logit_softcapping")  # Gemma 2, arXiv 2408.00118 section 2
     return cap * torch.tanh(logits / cap) if cap else logits
+
+
+def final_states(model, input_ids: Tensor, **kwargs: Tensor) -> Tensor:
+    """Final hidden states (B, T, d) of the base model for ids (B, T), wherever its last layer is."""
+    return model.base_model(input_ids=input_ids, **kwargs, use_cache=False).last_hidden_state.to(
+        input_ids.device
+    )
 
 
 def max_positions(config) -> int:
@@ -263,7 +274,7 @@ def _check(model, adapter: Adapter) -> None:
 
     ids = torch.tensor([[1, 2, 3, 4, 5]], device=model.device)
     last = adapter.n_layers(model) - 1
-    with outputs_of({0: adapter.layer_module(model, last)}) as seen:
+    with outputs_of({0: adapter.layer_module(model, last)}, model.device) as seen:
         logits = model(input_ids=ids).logits
     mine = adapter.logits(model, seen[0])
     if mine.shape != logits.shape or not torch.allclose(mine, logits, rtol=1e-2, atol=1e-2):

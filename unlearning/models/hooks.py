@@ -1,8 +1,12 @@
-"""Look into a forward pass, or change it; every hook is taken off again when its `with` block ends."""
+"""Look into a forward pass, or change it; every hook is taken off again when its `with` block ends.
+
+`home`: the device that what is seen is brought to, and changed on, where a model's layers are on several.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 
@@ -11,13 +15,15 @@ class Stop(Exception):
 
 
 @contextmanager
-def inputs_of(modules: dict[int, nn.Module], stop_after: int | None = None) -> Iterator[dict[int, Tensor]]:
+def inputs_of(
+    modules: dict[int, nn.Module], stop_after: int | None = None, home: torch.device | None = None
+) -> Iterator[dict[int, Tensor]]:
     """Fill a dict with the first input of each module; end the pass after module `stop_after`, if given."""
     seen: dict[int, Tensor] = {}
 
     def hook_for(i):
         def hook(module, args):
-            seen[i] = args[0]
+            seen[i] = args[0].to(home or args[0].device)
             if i == stop_after:
                 raise Stop
 
@@ -34,13 +40,20 @@ def inputs_of(modules: dict[int, nn.Module], stop_after: int | None = None) -> I
 
 
 @contextmanager
-def outputs_of(modules: dict[int, nn.Module]) -> Iterator[dict[int, Tensor]]:
+def outputs_of(
+    modules: dict[int, nn.Module], home: torch.device | None = None
+) -> Iterator[dict[int, Tensor]]:
     """Fill a dict with the output (the hidden state, where it is a tuple) of each module."""
     seen: dict[int, Tensor] = {}
-    handles = [
-        m.register_forward_hook(lambda _, __, out, i=i: seen.__setitem__(i, hidden(out)))
-        for i, m in modules.items()
-    ]
+
+    def hook_for(i):
+        def hook(_, __, out):
+            h = hidden(out)
+            seen[i] = h.to(home or h.device)
+
+        return hook
+
+    handles = [m.register_forward_hook(hook_for(i)) for i, m in modules.items()]
     try:
         yield seen
     finally:
@@ -49,11 +62,15 @@ def outputs_of(modules: dict[int, nn.Module]) -> Iterator[dict[int, Tensor]]:
 
 
 @contextmanager
-def changed(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+def changed(
+    module: nn.Module, change: Callable[[Tensor], Tensor], home: torch.device | None = None
+) -> Iterator[None]:
     """Within the block the module's output h becomes change(h)."""
 
     def hook(_, __, out):
-        return (change(out[0]), *out[1:]) if isinstance(out, tuple) else change(out)
+        h = hidden(out)
+        new = change(h.to(home or h.device)).to(h.device)
+        return (new, *out[1:]) if isinstance(out, tuple) else new
 
     handle = module.register_forward_hook(hook)
     try:

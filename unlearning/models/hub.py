@@ -208,11 +208,12 @@ def needs(found: Found, device: str) -> int:
 
 
 def free_memory(device: str) -> int | None:
-    """Free bytes of the device, or None where that cannot be told."""
+    """Free bytes of the device, of "cuda" those of all GPUs; or None where that cannot be told."""
     if device != "cpu":
         import torch
 
-        return torch.cuda.mem_get_info(device)[0]
+        all_of_them = range(torch.cuda.device_count()) if device == "cuda" else [device]
+        return sum(torch.cuda.mem_get_info(d)[0] for d in all_of_them)
     try:
         said = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
         return int(said["MemAvailable"].split()[0]) * 1024

@@ -86,7 +86,13 @@ class LM:
 
     @property
     def device(self):
+        """Where ids go in, and where all that is gathered from the model is held."""
         return self.model.device
+
+    @property
+    def devices(self) -> tuple:
+        """All devices that the weights lie on, the first `device`."""
+        return tuple(dict.fromkeys(p.device for p in self.model.parameters()))
 
     @cached_property
     def hash(self) -> str:
@@ -124,23 +130,27 @@ def load(
     """A bundled model, one in a folder, or one of the hub, `owner/name` or `owner/name@revision`.
 
     Weights are float32 on a CPU, and of bundled models everywhere; else of the folder's own dtype; or of
-    `dtype`. Raises `UnknownModel`, and `NoModel` for one of the hub that cannot be had; `show` is told how
-    far its download is.
+    `dtype`. On "cuda", the default where there is a GPU, they lie on one or several, see `spread`.
+    Raises `UnknownModel`, and `NoModel` for one of the hub that cannot be had, or that no GPUs hold; `show`
+    is told how far its download is.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from .adapters import adapter_for
+    from .spread import places
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder = fetch(name, device, show) if on_hub(name) else folder_of(name)
     _refuse_quantised(name, folder)
     dtype = dtype or (torch.float32 if device == "cpu" or name in bundled() else "auto")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    at = places(folder, dtype) if device == "cuda" else device
+    split = {} if isinstance(at, str) else {"device_map": at}
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **split
     )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = model.to(device).eval().requires_grad_(False)
+    model = (model if split else model.to(at)).eval().requires_grad_(False)
     return LM(name, folder, model, tokenizer, adapter_for(model))

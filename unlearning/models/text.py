@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..steps import step
-from .adapters import max_positions, unembed
+from .adapters import final_states, max_positions, unembed
 
 MAX_NEW = 10  # the paper's answer length in tokens; a longer answer gets as many more tens as it needs
 CHUNK = 128  # rows a forward pass
@@ -202,7 +202,7 @@ def _to_the_right(cache, mask: Tensor) -> Tensor:
     T = mask.shape[1]
     place = (torch.arange(T, device=mask.device) + mask.sum(1, keepdim=True)) % T  # (B, T)
     for layer in cache.layers:
-        at = place[:, None, :, None]
+        at = place[:, None, :, None].to(layer.keys.device)
         layer.keys = layer.keys.gather(2, at.expand_as(layer.keys))
         layer.values = layer.values.gather(2, at.expand_as(layer.values))
     return mask.gather(1, place)
@@ -240,7 +240,7 @@ def score_ids(
     out: list[Scored | None] = [None] * len(both)
     for part in by_length(both, chunk):
         rows = pad([both[i] for i in part], side, model.device)
-        h = model.base_model(**rows.kwargs(), use_cache=False).last_hidden_state
+        h = final_states(model, **rows.kwargs())
         T = rows.ids.shape[1]
         where, token = [], []
         for b, i in enumerate(part):

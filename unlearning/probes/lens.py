@@ -47,7 +47,7 @@ def lens(
     layers = {i: lm.adapter.layer_module(lm.model, i) for i in range(lm.adapter.n_layers(lm.model))}
     for part in by_length(ids, chunk):
         rows = pad([ids[i] for i in part], side, lm.device)
-        with inputs_of({-1: layers[0]}) as before, outputs_of(layers) as after:
+        with inputs_of({-1: layers[0]}, home=lm.device) as before, outputs_of(layers, lm.device) as after:
             lm.model.base_model(**rows.kwargs(), use_cache=False)
         b = torch.arange(len(part), device=lm.device)
         last = rows.mask.shape[1] - 1 if side == "left" else rows.mask.sum(1) - 1

@@ -34,13 +34,19 @@ class Use:
     peak: int
     free: int
 
+    @property
+    def part(self) -> float:
+        """What a run used, of what is free for one."""
+        return (self.peak - self.rest) / max(1, self.free)
+
 
 def watch(lm: "LM") -> None:
     """Count the peak from now on. On a CPU nothing is counted."""
     import torch
 
-    if lm.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(lm.device)
+    for device in lm.devices:
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
 
 
 def give_back() -> None:
@@ -72,13 +78,17 @@ def _glibc(name: str, *args: int) -> None:
 
 
 def use(lm: "LM") -> Use | None:
-    """What a run on this model used and could have, after `give_back`; None on a CPU."""
+    """What a run on this model used and could have, after `give_back`; None on a CPU.
+
+    Of several GPUs that one which would be full first.
+    """
     import torch
 
-    if lm.device.type != "cuda":
-        return None
-    peak, rest = torch.cuda.max_memory_allocated(lm.device), torch.cuda.memory_allocated(lm.device)
-    return Use(rest, peak, torch.cuda.mem_get_info(lm.device)[0])
+    def of(device) -> Use:
+        peak, rest = torch.cuda.max_memory_allocated(device), torch.cuda.memory_allocated(device)
+        return Use(rest, peak, torch.cuda.mem_get_info(device)[0])
+
+    return max((of(d) for d in lm.devices if d.type == "cuda"), key=lambda u: u.part, default=None)
 
 
 def asked_for(text: str) -> int:

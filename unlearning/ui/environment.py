@@ -28,7 +28,10 @@ class Environment:
         "LETHE_PORT", "port (else GRADIO_SERVER_PORT, else 7860 or the next free one)", within=(int, 1, 65535)
     )
     device: str = _setting(
-        "LETHE_DEVICE", "cpu, cuda or one of several, such as cuda:1; auto: a GPU where there is one", "auto"
+        "LETHE_DEVICE",
+        "cpu, cuda or one of several, such as cuda:1; auto: cuda where there is a GPU. "
+        "cuda is the first GPU that holds the model, else all that CUDA_VISIBLE_DEVICES shows",
+        "auto",
     )
     threads: int = _setting(
         "LETHE_THREADS", "torch's threads; beside a busy server two are slower than one", 1, (int, 1, 1024)

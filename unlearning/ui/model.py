@@ -60,8 +60,9 @@ def describe(shared: Shared, name: str) -> str:
         return words.LOADING_FAILED
     parameters = sum(p.numel() for p in lm.model.parameters())
     size = sum(f.stat().st_size for f in lm.folder.glob("*.safetensors"))
+    on = "CPU" if lm.device.type == "cpu" else ", ".join(map(str, lm.devices))
     line = words.MODEL_LINE.format(
-        device=words.LENT if shared.lent else "CPU" if lm.device.type == "cpu" else str(lm.device),
+        device=words.LENT if shared.lent else on,
         parameters=f"{parameters / 1e6:.1f}",
         megabytes=f"{size / 1e6:.0f}",
         recall=recall(name),
