@@ -33,4 +33,4 @@ def does(
         return verdict(i, opening.text) if settles else None
 
     prompts, answers = [s.prompt for s in samples], [s.answer for s in samples]
-    return judge(lm, prompts, answers, settled, verdict, chunk, side, new)
+    return [j.right for j in judge(lm, prompts, answers, settled, verdict, chunk, side, new)]

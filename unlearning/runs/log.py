@@ -16,13 +16,15 @@ from ..files import to_text, write_json
 
 ENDED = frozenset({"done", "failed", "stopped", "lost"})
 STATES = frozenset({"queued", "running"}) | ENDED
+# of torch and the system, or about the program's own names
+HARMLESS = (RuntimeError, MemoryError, OSError, TypeError, AttributeError, ImportError)
 
 
 def where(error: BaseException) -> str:
     """A traceback for the server's log, without words that may hold what a visitor wrote: an exception's own
-    are left out, but for those of torch and the system, which know no facts.
+    are left out, but for those of kinds that know no facts.
     """
-    told = error if isinstance(error, RuntimeError | MemoryError | OSError) else ""
+    told = error if isinstance(error, HARMLESS) else ""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = f"{where(cause)}\n\n" if cause else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
