@@ -44,7 +44,7 @@ def test_many_pages_follow_a_run_and_others_are_still_served(url, client, held):
     with urllib.request.urlopen(f"{url}config") as answer:
         events = {event["api_name"]: event["id"] for event in json.load(answer)["dependencies"]}
     for i in range(MANY):
-        page = {"data": [held], "fn_index": events["attach"], "session_hash": f"page{i}"}
+        page = {"data": [held, None], "fn_index": events["attach"], "session_hash": f"page{i}"}
         body = json.dumps(page).encode()
         asked = urllib.request.Request(
             f"{url}gradio_api/queue/join", body, {"Content-Type": "application/json"}
