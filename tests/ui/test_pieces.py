@@ -391,6 +391,20 @@ def test_the_slider_snaps_to_what_was_measured(asked, strength):
     assert tradeoff.nearest(asked, 0.8) == strength
 
 
+def test_a_truth_ratio_is_shown_where_a_file_brings_wrong_answers_however_small_it_is():
+    rate = {"accuracy": 1.0, "low": 1.0, "high": 1.0, "n": 3}
+    plain = {name: rate for name in happened.RATES} | {"families": {}, "perplexity": 4.0}
+    label, meaning = words.MEASURES["truth_ratio"]
+    ratios = [
+        plain | {"truth_ratio": {"accuracy": x, "low": None, "high": None, "n": 2}} for x in (2.3e-05, 1.25)
+    ]
+    rows = happened.stay_table(*ratios, "facts")
+    assert [label, "2.3e-05", "1.2", "2", meaning] in rows
+    none = plain | {"truth_ratio": {"accuracy": None, "low": None, "high": None, "n": 0}}
+    for run in (plain, none):  # one of an earlier version has no such figure
+        assert label not in [row[0] for row in happened.stay_table(run, run, "facts")]
+
+
 def test_payloads_stay_text_in_answers():
     rows = [
         {"prompt": x, "object": x, "before": x, "after": x, "gone": False, "p_before": None, "p_after": 0.5}

@@ -234,7 +234,8 @@ def stay_table(before: dict, after: dict, scope: str) -> list[list[str]]:
     if before.get("truth_ratio", {}).get("n"):
         label, meaning = words.MEASURES["truth_ratio"]
         was, now = before["truth_ratio"], after["truth_ratio"]
-        rows.append([label, number(was["accuracy"]), number(now["accuracy"]), f"{now['n']:,}", meaning])
+        ratios = (f"{x['accuracy']:.2g}" for x in (was, now))  # mostly far below 1
+        rows.append([label, *ratios, f"{now['n']:,}", meaning])
     label, meaning = words.MEASURES["perplexity"]
     rows.append([label, number(before["perplexity"]), number(after["perplexity"]), words.NONE, meaning])
     return rows
