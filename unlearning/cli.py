@@ -226,10 +226,8 @@ def wash(args) -> int:
         with suppress(Unwashable):  # the first one says it, and writes all there is to write
             deque(job(), maxlen=0)
         return OK
-    print(
-        f"editing {named(settings.layers)} at the {settings.position}'s last token: ", end="", file=sys.stderr
-    )
-    print(because(lm, args.layers is not None), file=sys.stderr)
+    where = f"{named(settings.layers)} at the {settings.position}'s last token"
+    print(f"editing {where}: {because(lm, args.layers is not None)}", file=sys.stderr)
     with writing(args.out), closing(RunLog(args.out)) as log:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in (*FILES, "events.jsonl"):  # of an earlier wash into this folder

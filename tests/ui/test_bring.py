@@ -84,63 +84,60 @@ def test_a_model_that_the_page_is_given_by_id_is_offered_first(tmp_path, online)
     assert shared.names[0] == ID and shared.lm(ID).folder.is_relative_to(tmp_path / "cache")
 
 
-@pytest.mark.browser
-def test_a_visitor_downloads_a_model_and_asks_it(tmp_path, online, browser):
+@pytest.fixture
+def on_hub(tmp_path, online, browser):
+    """A page that may download: what its visitors share, its address, and a visitor."""
     shared = Shared(tmp_path / "runs", device="cpu", hub=True)
     demo = build(shared)
     launch(demo, shared, "127.0.0.1", prevent_thread_lock=True, quiet=True)
     visitor = Visitor(browser, demo.local_url)
-    page = visitor.page
-    try:
-        page.get_by_role("button", name="Another model, from the Hugging Face hub").click()
-        box = page.locator("#bring-name input")
-        box.fill(ID)
-        box.press("Enter")
-        page.locator("#bring-go").click()
-        page.get_by_text("It is here, and chosen.").wait_for()
-        assert page.locator("#model input").input_value() == ID
-        parameters = sum(p.numel() for p in shared.lm(ID).model.parameters()) / 1e6
-        line = page.locator("#model-line")
-        visitor.expect(line).to_contain_text(re.compile(rf"{parameters:.1f}\s+million"))
-        visitor.ask(PROMPT)
-        visitor.wait_for_answers(*both(shared, PROMPT, ID, ""))
-        other = Visitor(browser, demo.local_url)
-        other.page.locator("#model input").click()
-        other.page.get_by_role("option", name=ID).wait_for()
-        other.page.context.close()
-        assert visitor.faults == other.faults == []
-    finally:
-        page.context.close()
-        demo.close(verbose=False)
-        shared.runner.close()
+    yield shared, demo.local_url, visitor
+    visitor.page.context.close()
+    demo.close(verbose=False)
+    shared.runner.close()
 
 
 @pytest.mark.browser
-def test_no_payload_runs_from_what_is_to_be_fetched(tmp_path, online, browser):
+def test_a_visitor_downloads_a_model_and_asks_it(on_hub, browser):
+    shared, url, visitor = on_hub
+    page = visitor.page
+    page.get_by_role("button", name="Another model, from the Hugging Face hub").click()
+    box = page.locator("#bring-name input")
+    box.fill(ID)
+    box.press("Enter")
+    page.locator("#bring-go").click()
+    page.get_by_text("It is here, and chosen.").wait_for()
+    assert page.locator("#model input").input_value() == ID
+    parameters = sum(p.numel() for p in shared.lm(ID).model.parameters()) / 1e6
+    line = page.locator("#model-line")
+    visitor.expect(line).to_contain_text(re.compile(rf"{parameters:.1f}\s+million"))
+    visitor.ask(PROMPT)
+    visitor.wait_for_answers(*both(shared, PROMPT, ID, ""))
+    other = Visitor(browser, url)
+    other.page.locator("#model input").click()
+    other.page.get_by_role("option", name=ID).wait_for()
+    other.page.context.close()
+    assert visitor.faults == other.faults == []
+
+
+@pytest.mark.browser
+def test_no_payload_runs_from_what_is_to_be_fetched(on_hub, online):
     """As a model, a data set and its columns: they are refused in words that repeat them."""
-    shared = Shared(tmp_path / "runs", device="cpu", hub=True)
-    demo = build(shared)
-    launch(demo, shared, "127.0.0.1", prevent_thread_lock=True, quiet=True)
-    visitor = Visitor(browser, demo.local_url)
+    _, _, visitor = on_hub
     page = visitor.page
-    try:
-        page.click("#bring > button")
-        page.click("#hub > button")
-        for i in range(0, len(PAYLOADS), 4):  # four in a message, which stay for a while
-            name = " ".join(PAYLOADS[i : i + 4])[: fetch.MAX_NAME - 4]
-            page.fill("#bring-name input", name)
-            page.keyboard.press("Enter")
-            page.press("#bring-go", "Enter")  # the messages may lie over it
-            visitor.expect(page.locator("#bring-note")).to_contain_text(repr(name)[:40])
-            page.fill("#hub-source input, #hub-source textarea", f"hub:{name}")
-            page.fill("#hub-columns input, #hub-columns textarea", f"subject={name},{name}")
-            page.click("#hub-fetch")
-            toasts = page.get_by_test_id("toast-body")
-            visitor.expect(toasts.filter(has_text=repr(f"hub:{name}")[1:30]).first).to_be_visible()
-            assert toasts.locator("img, a, script, b, iframe, math").count() == 0
-            assert not page.evaluate("'hit' in window")
-        assert visitor.faults == [] and online.asked == []
-    finally:
-        page.context.close()
-        demo.close(verbose=False)
-        shared.runner.close()
+    page.click("#bring > button")
+    page.click("#hub > button")
+    for i in range(0, len(PAYLOADS), 4):  # four in a message, which stay for a while
+        name = " ".join(PAYLOADS[i : i + 4])[: fetch.MAX_NAME - 4]
+        page.fill("#bring-name input", name)
+        page.keyboard.press("Enter")
+        page.press("#bring-go", "Enter")  # the messages may lie over it
+        visitor.expect(page.locator("#bring-note")).to_contain_text(repr(name)[:40])
+        page.fill("#hub-source input, #hub-source textarea", f"hub:{name}")
+        page.fill("#hub-columns input, #hub-columns textarea", f"subject={name},{name}")
+        page.click("#hub-fetch")
+        toasts = page.get_by_test_id("toast-body")
+        visitor.expect(toasts.filter(has_text=repr(f"hub:{name}")[1:30]).first).to_be_visible()
+        assert toasts.locator("img, a, script, b, iframe, math").count() == 0
+        assert not page.evaluate("'hit' in window")
+    assert visitor.faults == [] and online.asked == []

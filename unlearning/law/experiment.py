@@ -94,12 +94,11 @@ def values(lm: LM, sets: ProbeSets, said: Sequence[tuple[str, float]] | None = N
     said = answers(lm, sets.washed) if said is None else said
     others, n = sets.same_subject + sets.retained, len(sets.same_subject)
     found = judged(lm, ask(others), others)
-    asked = {"same_subject": found[:n], "retained": found[n:], **answered(lm, sets)}
+    asked = {"same_subject": found[:n], "retained": found[n:]}
     asked["reasoning"] = judged_items(lm, everything(sets.reasoning))
     return {
         "washed": _told(sets.washed, said),
-        **_values(paraphrased(lm, sets), asked),
-        "truth_ratio": [x for _, x in truth_ratios(lm, sets.washed)],
+        **_values(lm, sets, asked),
         "perplexity": perplexity(lm, sets.held_out),
     }
 
@@ -113,17 +112,18 @@ def values_before(lm: LM, sets: ProbeSets, stats: Statistics) -> Values:
     asked = {name: [Judged(True, text) for text in stats.said(some)] for name, some in known.items()}
     return {
         "washed": [True] * len(sets.washed),
-        **_values(paraphrased(lm, sets), asked | answered(lm, sets) | {"reasoning": solved}),
-        "truth_ratio": [x for _, x in truth_ratios(lm, sets.washed)],
+        **_values(lm, sets, asked | {"reasoning": solved}),
         "perplexity": None if math.isnan(surprise[0]) else surprise[0],
     }
 
 
-def _values(worded: list[list[Judged]], asked: dict[str, list[Judged]]) -> Values:
-    """Values and words of the answers to paraphrases, fact by fact, and to other questions, by name."""
+def _values(lm: LM, sets: ProbeSets, asked: dict[str, list[Judged]]) -> Values:
+    """Values and words of these answers, by name, and of what is asked of every model anew."""
+    worded, asked = paraphrased(lm, sets), asked | answered(lm, sets)
     return {
         "paraphrased": [share(some) for some in worded],
         **{name: [j.right for j in some] for name, some in asked.items()},
+        "truth_ratio": [x for _, x in truth_ratios(lm, sets.washed)],
         "said": {
             "paraphrased": [" / ".join(j.said for j in some) for some in worded],
             **{name: [j.said for j in some] for name, some in asked.items()},

@@ -84,20 +84,23 @@ class Statistics:
 
     def answers(self, name: str, asked: Sequence[str], measure: Callable[[], list[Judged]]) -> list[Judged]:
         """Answers that `measure` gives for the base model to these prompts: measured once, then kept."""
-        what = _digest(asked)
-        if (name, what) not in self._remembered:
-            found = self._cached(f"{name}-{what[:8]}", what, lambda: _as_tensors(measure()))
-            self._remembered[name, what] = _as_judged(found)
-        return self._remembered[name, what]
+        return self._once(name, asked, lambda: _as_tensors(measure()), _as_judged)
 
     def once(self, name: str, asked: Sequence[str], measure: Callable[[], list]) -> list[float]:
         """Numbers that `measure` gives for the base model on these texts: measured once, then remembered."""
+
+        def numbers() -> dict[str, Tensor]:
+            return {name: torch.tensor(measure(), dtype=torch.float64)}
+
+        return self._once(name, asked, numbers, lambda found: found[name].tolist())
+
+    def _once(
+        self, name: str, asked: Sequence[str], measure, read: Callable[[dict[str, Tensor]], list]
+    ) -> list:
+        """What `read` makes of the tensors that `measure` gives for these texts; in memory as it was read."""
         what = _digest(asked)
         if (name, what) not in self._remembered:
-            found = self._cached(
-                f"{name}-{what[:8]}", what, lambda: {name: torch.tensor(measure(), dtype=torch.float64)}
-            )
-            self._remembered[name, what] = found[name].tolist()
+            self._remembered[name, what] = read(self._cached(f"{name}-{what[:8]}", what, measure))
         return self._remembered[name, what]
 
     def C(self, layers: Sequence[int]) -> dict[int, Tensor]:
@@ -244,11 +247,6 @@ class AfterWash(Statistics):
         """`layers`: those that the deltas edit."""
         super().__init__(lm, base.tokens)
         self._base, self._first = base, min(layers)
-
-    @cached_property
-    def known(self) -> list[Fact]:
-        """What the base knows and this model still does."""
-        return [f for f, j in self.asked.items() if j.right]
 
     @cached_property
     def asked(self) -> dict[Fact, Judged]:

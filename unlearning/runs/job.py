@@ -216,7 +216,10 @@ class Runner:
                 shutil.rmtree(folder, ignore_errors=True)
         for path in self.uploads.glob("*"):  # of a server that was killed; of this one gradio deletes them
             if time.time() - _last_written(path) >= self.keep_seconds:
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def _old(self, folder: Path) -> bool:
         """Has its run ended, long ago, and those on top of it too?"""

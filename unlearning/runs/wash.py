@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..events import Done, Event, Figure, Phase
 from ..facts.fact import Fact
+from ..files import replacing
 from .kept import Kept
 from .memory import NoRoom, advice, asked_for, give_back, is_shortage, use, watch
 from .record import versions, write_answers, write_json
@@ -171,12 +172,11 @@ def save_delta(delta: "Delta", path: Path) -> None:
     """Write a delta in one step: what is there is whole. Raises `OSError`."""
     from safetensors import SafetensorError
 
-    part = path.with_name(f".{path.name}.part")
-    try:
-        delta.save(part)
-    except SafetensorError as error:  # a full disk, among others
-        raise OSError(str(error)) from error
-    part.replace(path)
+    with replacing(path) as part:
+        try:
+            delta.save(part)
+        except SafetensorError as error:  # a full disk, among others
+            raise OSError(str(error)) from error
 
 
 def save_answers(rows: Sequence[dict], path: Path) -> None:
