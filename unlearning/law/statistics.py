@@ -97,7 +97,7 @@ class Statistics:
     def _once(
         self, name: str, asked: Sequence[str], measure, read: Callable[[dict[str, Tensor]], list]
     ) -> list:
-        """What `read` makes of the tensors that `measure` gives for these texts; in memory as it was read."""
+        """What `read` makes of the tensors that `measure` gives for these texts: measured and read once."""
         what = _digest(asked)
         if (name, what) not in self._remembered:
             self._remembered[name, what] = read(self._cached(f"{name}-{what[:8]}", what, measure))
