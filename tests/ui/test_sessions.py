@@ -11,6 +11,7 @@ from unlearning.ui.sessions import Sessions
 
 
 def sessions() -> tuple[Sessions, gr.Textbox]:
+    """A page's sessions, to be asked for inside a loop: there gradio does."""
     with gr.Blocks() as demo:
         gr.State(0)
         box = gr.Textbox()
@@ -19,9 +20,32 @@ def sessions() -> tuple[Sessions, gr.Textbox]:
     return kept, box
 
 
+async def asked(kept: Sessions, *names: str) -> list:
+    return [kept[name] for name in names]
+
+
+def test_when_no_more_pages_are_opened_memory_is_given_back_once(monkeypatch):
+    given = []
+    monkeypatch.setattr("unlearning.ui.sessions.trim", lambda: given.append(len(kept.session_data)))
+    monkeypatch.setattr("unlearning.ui.sessions.QUIET", 0.2)
+    kept, _ = sessions()
+
+    async def crowd():
+        for i in range(5):
+            kept[str(i)]
+            await asyncio.sleep(0.02)
+        assert not given
+        await asyncio.sleep(0.5)
+        kept["0"], kept["4"]  # pages that are there already
+        await asyncio.sleep(0.5)
+
+    asyncio.run(crowd())
+    assert given == [5]
+
+
 def test_only_a_session_that_was_not_used_since_is_dropped():
     kept, _ = sessions()
-    kept["closed"], kept["used"]
+    asyncio.run(asked(kept, "closed", "used"))
     queue = kept.blocks._queue
     queue.pending_event_ids_session = {"closed": set(), "used": set()}
     now = datetime.now()
@@ -34,7 +58,7 @@ def test_only_a_session_that_was_not_used_since_is_dropped():
 
 def test_what_a_page_shows_is_not_kept_but_its_state_is():
     kept, box = sessions()
-    state = kept["a"]
+    (state,) = asyncio.run(asked(kept, "a"))
     state._update_value_in_config(box._id, "x" * 1000)
     state[box._id] = box
     state._update_config(box._id)
