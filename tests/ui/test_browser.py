@@ -219,9 +219,9 @@ def test_one_fact_layer_by_layer_before_and_after(visitor, shared):
     visitor.expect(visitor.page.locator("#lens-heat .js-plotly-plot")).to_be_visible()
     visitor.page.click("#lens summary >> nth=0")
     layers = shared.lm(shared.names[0]).model.config.num_hidden_layers
-    said = visitor.column("lens", "before the wash", layers + 1)
+    said = visitor.column("lens", "as it was", layers + 1)
     assert said[-1].startswith("Paris")
-    after = visitor.column("lens", "after the wash", layers + 1)
+    after = visitor.column("lens", "now", layers + 1)
     assert not after[-1].startswith("Paris")
     kept = [r["token"].strip() for r in visitor.taken_rows("#lens-csv", "lens-1.csv")]
     assert [text.rsplit(" (", 1)[0] for both in zip(said, after) for text in both] == kept

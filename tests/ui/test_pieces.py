@@ -55,6 +55,14 @@ def test_the_headline_counts_and_compares():
         "24 of 25 known facts are gone. 99 % of everything else stayed (n = 100). "
         "Reasoning: no change shown (−0.3 points, n = 480)."
     )
+    near = happened.headline(
+        before | {"same_subject": rate(0.8)},
+        column(0.99, rate(0.497, n=480)) | {"same_subject": rate(0.72)},
+        rows,
+    )
+    assert "99 % of everything else stayed (n = 100), 90 % of the same subjects' other facts (n = 100)." in (
+        plain(near)
+    )
     fell, rose = (happened.headline(before, column(0.99, rate(x)), rows) for x in (0.4, 0.6))
     assert "Reasoning fell (−10.0 points" in plain(fell) and "Reasoning rose (+10.0 points" in plain(rose)
 
@@ -63,7 +71,9 @@ def test_no_line_ends_between_a_number_and_its_unit():
     shown = [
         happened.headline(column(1.0, rate(0.5)), column(0.99, rate(0.4)), [{"gone": True}]),
         unescape(tradeoff.sentence(CURVE, "law", 0.5)),
-        words.together(words.MODEL_LINE.format(device="CPU", parameters=4.8, megabytes=6, recall="")),
+        words.together(
+            words.MODEL_LINE.format(device="CPU", free="", parameters=4.8, megabytes=6, recall="")
+        ),
     ]
     for text in shown:
         assert "\N{NO-BREAK SPACE}" in text

@@ -24,7 +24,7 @@ async def asked(kept: Sessions, *names: str) -> list:
     return [kept[name] for name in names]
 
 
-def test_when_no_more_pages_are_opened_memory_is_given_back_once(monkeypatch):
+def test_when_no_more_pages_come_or_go_memory_is_given_back_once(monkeypatch):
     given = []
     monkeypatch.setattr("unlearning.ui.sessions.trim", lambda: given.append(len(kept.session_data)))
     monkeypatch.setattr("unlearning.ui.sessions.QUIET", 0.2)
@@ -38,9 +38,13 @@ def test_when_no_more_pages_are_opened_memory_is_given_back_once(monkeypatch):
         await asyncio.sleep(0.5)
         kept["0"], kept["4"]  # pages that are there already
         await asyncio.sleep(0.5)
+        assert given == [5]
+        for i in range(5):
+            kept.drop(str(i), datetime.now())
+        await asyncio.sleep(0.5)
 
     asyncio.run(crowd())
-    assert given == [5]
+    assert given == [5, 0]
 
 
 def test_only_a_session_that_was_not_used_since_is_dropped():
@@ -50,8 +54,12 @@ def test_only_a_session_that_was_not_used_since_is_dropped():
     queue.pending_event_ids_session = {"closed": set(), "used": set()}
     now = datetime.now()
     kept.time_last_used["used"] = now + timedelta(seconds=1)
-    for session in ("closed", "used", "unknown"):
-        kept.drop(session, now)
+
+    async def drop():
+        for session in ("closed", "used", "unknown"):
+            kept.drop(session, now)
+
+    asyncio.run(drop())
     assert list(kept.session_data) == list(kept.time_last_used) == ["used"]
     assert list(queue.pending_event_ids_session) == ["used"]
 

@@ -160,10 +160,18 @@ def measure(lm: LM, sets: ProbeSets) -> dict:
 
 
 def answers(lm: LM, facts: Sequence[Fact]) -> list[tuple[str, float]]:
-    """Greedy answer and p(object | prompt) of each fact."""
-    prompts, right = ask(facts), [f.object for f in facts]
-    said = greedy_within(lm.model, lm.tokenizer, prompts, right)
-    return list(zip(said, map(probability, score(lm.model, lm.tokenizer, prompts, right))))
+    """Greedy answer of each fact, and how `sure` the model is of the right one."""
+    prompts = ask(facts)
+    said = greedy_within(lm.model, lm.tokenizer, prompts, [f.object for f in facts])
+    return list(zip(said, sure(lm, prompts, [f.objects for f in facts])))
+
+
+def sure(lm: LM, prompts: Sequence[str], accepted: Sequence[Sequence[str]]) -> list[float]:
+    """p(answer | prompt), of several accepted answers that of the likeliest."""
+    asked = [p for p, objects in zip(prompts, accepted, strict=True) for _ in objects]
+    answers = [o for objects in accepted for o in objects]
+    found = map(probability, score(lm.model, lm.tokenizer, asked, answers))
+    return [max(islice(found, len(objects))) for objects in accepted]
 
 
 def _told(facts: Sequence[Fact], said: Sequence[tuple[str, float]]) -> list[bool]:
@@ -300,9 +308,9 @@ def questions(sets: ProbeSets, before: Values, after: Values) -> list[dict]:
 
 def asked_again(lm: LM, rows: Sequence[dict]) -> list[dict]:
     """The rows of an "answers" figure with what the model, as it is now, says in place of `after`."""
-    prompts, right = [r["prompt"] for r in rows], [r["object"] for r in rows]
-    said = greedy_within(lm.model, lm.tokenizer, prompts, right)
-    p = map(probability, score(lm.model, lm.tokenizer, prompts, right))
+    prompts = [r["prompt"] for r in rows]
+    said = greedy_within(lm.model, lm.tokenizer, prompts, [r["object"] for r in rows])
+    p = sure(lm, prompts, [r["objects"] for r in rows])
     return [
         r | {"after": text, "p_after": q, "gone": not contains(text, r["objects"])}
         for r, text, q in zip(rows, said, p, strict=True)

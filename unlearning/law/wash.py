@@ -92,8 +92,8 @@ def wash(
     yield Figure("targets", {"converged": converged, "groups": groups.n})
     if converged < 0.9:
         yield Warn(
-            f"only {converged:.0%} of the targets were found within the bound on δ: "
-            f"the model can hardly be made to say {settings.target!r} here"
+            f"only {converged:.0%} of the targets were found within what a fact's state may "
+            f"change (the bound on δ): the model can hardly be made to say {settings.target!r} here"
         )
     C = {}
     if team.first:

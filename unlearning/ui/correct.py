@@ -14,7 +14,6 @@ from .going import line
 from .preview import Preview, triple
 from .room import with_room
 from .state import Shared
-from .tables import SHOWN
 
 MAX_LABEL = 60  # characters of a row in the list of rows
 
@@ -71,9 +70,9 @@ def section() -> CorrectSection:
 
 
 def rows(preview: Preview) -> list[tuple[str, int]]:
-    """The rows that the tables show: name and number, rows at fault first."""
-    faults = [(words.ROW_FAULT, p.row, p.raw) for p in preview.problems[:SHOWN]]
-    read = [(words.ROW_READ, r.row, triple(r.fact)) for r in preview.facts[:SHOWN]]
+    """All rows: name and number, rows at fault first."""
+    faults = [(words.ROW_FAULT, p.row, p.raw) for p in preview.problems]
+    read = [(words.ROW_READ, r.row, triple(r.fact)) for r in preview.facts]
     labels = {
         n: said.format(row=n, text=clean(text[:MAX_LABEL])) for said, n, text in reversed(faults + read)
     }

@@ -155,13 +155,23 @@ def section() -> HappenedSection:
 def headline(before: dict, after: dict, rows: list[dict]) -> str:
     """How much went, how much stayed, and what became of reasoning, in two or three sentences."""
     said = [gone(rows)]
-    kept = before["retained"]["accuracy"], after["retained"]["accuracy"]
-    if kept[0]:
-        share, n = percent(min(1.0, kept[1] / kept[0])), after["retained"]["n"]
-        said.append(words.STAYED.format(share=share, n=n))
+    if before["retained"]["accuracy"]:
+        said.append(stayed_share(before, after))
     if before["reasoning"]["n"]:
         said.append(reasoning(before["reasoning"], after["reasoning"]))
     return together(" ".join(said))
+
+
+def stayed_share(before: dict, after: dict) -> str:
+    """How much of what was known stayed: of all other facts, and of those nearest to the wash."""
+
+    def share(name: str) -> str:
+        return percent(min(1.0, after[name]["accuracy"] / before[name]["accuracy"]))
+
+    said = {"share": share("retained"), "n": after["retained"]["n"]}
+    if not before.get("same_subject", {}).get("accuracy"):  # none asked, or none known
+        return words.STAYED.format(**said)
+    return words.STAYED_NEAR.format(**said, near=share("same_subject"), m=after["same_subject"]["n"])
 
 
 def gone(rows: list[dict]) -> str:
@@ -195,7 +205,10 @@ def wire(happened: HappenedSection) -> None:
 def answers(caption: str, rows: list[dict], only: bool) -> str:
     """The answers as a table; with `only` those that are still right, or a word that there is none."""
     some = [r for r in rows if not (only and r["gone"])]
-    return table(caption, words.ANSWERS_HEAD, answer_table(some)) or f"<p>{words.NONE_LEFT}</p>"
+    return (
+        table(caption, words.ANSWERS_HEAD, answer_table(some), more=words.MORE_ANSWERS)
+        or f"<p>{words.NONE_LEFT}</p>"
+    )
 
 
 def answer_table(rows: list[dict]) -> list[list]:

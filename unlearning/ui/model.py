@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from ..models.hub import free_memory
 from ..models.loading import bundled, folder_of
 from . import bring, words
 from .state import Shared
@@ -23,6 +24,7 @@ class ModelSection:
 
 def section(shared: Shared) -> ModelSection:
     """The heading with the model's choice beside it."""
+    hours = words.count(max(1, round(shared.runner.keep_seconds / 3600)), "hour", "hours")
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=280):
             gr.Markdown(f"# {words.TITLE}\n{words.LEAD}")
@@ -31,7 +33,7 @@ def section(shared: Shared) -> ModelSection:
                 shared.names,
                 value=shared.names[0],
                 label=words.MODEL,
-                info=words.MODEL_INFO,
+                info=words.MODEL_INFO.format(hours=hours),
                 elem_id="model",
             )
             line = gr.Markdown("", elem_id="model-line")
@@ -52,7 +54,7 @@ def recall(name: str) -> str:
 
 
 def describe(shared: Shared, name: str) -> str:
-    """Device, parameters and size on disk in a line. Loads the model."""
+    """Device and its free memory, parameters and size on disk in a line. Loads the model."""
     try:
         lm = shared.lm(name)
     except Exception:  # a damaged folder: the person needs to know, and the log why
@@ -61,8 +63,10 @@ def describe(shared: Shared, name: str) -> str:
     parameters = sum(p.numel() for p in lm.model.parameters())
     size = sum(f.stat().st_size for f in lm.folder.glob("*.safetensors"))
     on = "CPU" if lm.device.type == "cpu" else ", ".join(map(str, lm.devices))
+    room = None if shared.lent else free_memory(lm.device.type)
     line = words.MODEL_LINE.format(
         device=words.LENT if shared.lent else on,
+        free=words.FREE.format(size=words.size(room)) if room else "",
         parameters=f"{parameters / 1e6:.1f}",
         megabytes=f"{size / 1e6:.0f}",
         recall=recall(name),

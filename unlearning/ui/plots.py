@@ -73,7 +73,7 @@ def before_and_after(title: str, rows: Sequence[tuple[str, dict, dict]]) -> "go.
             },
             mode="markers",
             marker={"symbol": sign, "size": 11, "color": colour, "line": {"width": 2, "color": colour}},
-            name=(words.BEFORE, words.AFTER)[which - 1],
+            name=words.STAY_NAMES[which - 1],
             text=labels,
             hovertemplate="%{text}<br>%{x:.1f} %<extra>%{fullData.name}</extra>",
         )

@@ -9,7 +9,7 @@ from gradio.state_holder import SessionState, StateHolder
 
 from ..runs.memory import trim
 
-QUIET = 1.0  # seconds without a page being opened
+QUIET = 1.0  # seconds without a page that comes or goes
 GRACE = 120  # seconds; a page that was only cut off for a moment comes back to what it had
 
 
@@ -39,7 +39,7 @@ class Session(SessionState):
 class Sessions(StateHolder):
     """gradio's sessions, less of each; a closed one is dropped."""
 
-    opened: asyncio.TimerHandle | None = None  # runs out when for a while no page was opened
+    unsettled: asyncio.TimerHandle | None = None  # runs out when for a while no page came or went
 
     def __getitem__(self, session: str) -> Session:
         if session not in self:
@@ -48,19 +48,18 @@ class Sessions(StateHolder):
         return super().__getitem__(session)
 
     def settle(self) -> None:
-        """Once no more pages are opened, give back what it took to open them: some 0.2 MB each."""
-        if self.opened:
-            self.opened.cancel()
+        """Once no more come or go, give back what that took: to open a page some 0.2 MB."""
+        if self.unsettled:
+            self.unsettled.cancel()
         loop = asyncio.get_running_loop()
-        self.opened = loop.call_later(QUIET, loop.run_in_executor, None, trim)
+        self.unsettled = loop.call_later(QUIET, loop.run_in_executor, None, trim)
 
     def drop(self, session: str, since: datetime) -> None:
-        """Drop a session that has not been used since; with the last one what it took is given back."""
+        """Drop a session that has not been used since; what it took is given back."""
         if session in self and self.time_last_used[session] <= since:
             del self.session_data[session], self.time_last_used[session]
             self.blocks._queue.pending_event_ids_session.pop(session, None)  # gradio keeps it for good
-            if not self.session_data:
-                trim()
+            self.settle()
 
 
 def forget_closed(demo: gr.Blocks, grace: float = GRACE) -> None:

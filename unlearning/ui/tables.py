@@ -32,9 +32,10 @@ def table(
     head: Sequence[str],
     rows: Iterable[Sequence[object]],
     hints: Mapping[str, str] = words.HINTS,
+    more: str = words.MORE_ROWS,
 ) -> str:
     """A table with a caption, or "" when it has no rows. `hints`: what a column's name means, on hover and in
-    a fold below.
+    a fold below. `more`: what is said of the rows beyond the first SHOWN.
     """
     rows = list(rows)
     if not rows:
@@ -42,10 +43,10 @@ def table(
     cells = "".join(_row(head, row) for row in rows[:SHOWN])
     heads = "".join(f'<th scope="col"{hint(h, hints)}>{safe_html(h)}</th>' for h in head)
     name = safe_html(caption)
-    more = f"<p>{safe_html(words.MORE_ROWS.format(n=len(rows) - SHOWN))}</p>" if len(rows) > SHOWN else ""
+    rest = f"<p>{safe_html(more.format(n=len(rows) - SHOWN))}</p>" if len(rows) > SHOWN else ""
     return (
         f'<h3>{name}</h3><div class="lethe-table" role="region" tabindex="0" aria-label="{name}">'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div>{more}{told(head, hints)}"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div>{rest}{told(head, hints)}"
     )
 
 

@@ -34,8 +34,8 @@ class WhatSection:
 
     def tell(self, preview: Preview) -> dict:
         """Updates that say more about the text that is shown."""
-        read_as = table(words.PREVIEW, words.PREVIEW_HEAD, preview.table())
-        faults = table(words.PROBLEMS, words.PROBLEMS_HEAD, preview.problem_table())
+        read_as = table(words.PREVIEW, words.PREVIEW_HEAD, preview.table(), more=words.MORE_READ)
+        faults = table(words.PROBLEMS, words.PROBLEMS_HEAD, preview.problem_table(), more=words.MORE_READ)
         return {self.line: safe(preview.line()), self.table: read_as + faults}
 
     def complain(self, message: str) -> dict:

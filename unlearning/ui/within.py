@@ -44,12 +44,15 @@ class WithinSection:
 
     def show(self, view: View) -> dict:
         """Updates for a finished run."""
-        norms = view.summary["norms"]
+        norms = by_layer(view.summary["norms"])
+        facts = words.count(view.summary["known"], "fact", "facts")
         prompts = [r["prompt"] for r in view.figures["answers"][:CHOICES]]
         return {
             self.part: gr.update(visible=True),
             self.spared: safe(spared(view.summary.get("moments"))),
-            self.norms: bars(words.NORMS, [(words.INSIDE_LAYER.format(i=i), x) for i, x in by_layer(norms)]),
+            self.norms: bars(
+                words.NORMS.format(facts=facts), [(words.INSIDE_LAYER.format(i=i), x) for i, x in norms]
+            ),
             self.fact: gr.update(choices=prompts, value=None),
             **self.lens.say(),
         }
@@ -138,7 +141,7 @@ def rows(prompt: str, looks: Sequence[tuple["Look", "Look"]], strength: float) -
 def heat_map(prompt: str, looks: Sequence[tuple["Look", "Look"]]) -> "go.Figure":
     """The same as a plot, coloured by how likely the right piece is."""
     asked = prompt if len(prompt) <= MOST else prompt[:MOST] + "…"
-    heads = [name.replace(" ", "<br>", 1) for name in (words.BEFORE, words.AFTER)]
+    heads = [name.replace(" ", "<br>", 1) for name in words.LENS_HEAD[1:3]]
     names = [layer_name(both[0]).replace("the ", "the<br>") for both in looks]
     cells = [[(_cell(seen), seen.p) for seen in both] for both in looks]
     title = words.together(words.LENS_PLOT.format(prompt=safe_html(asked)))

@@ -6,13 +6,18 @@ TITLE = "Lethe"
 LEAD = "Wash facts out of a language model, and see what stays."
 
 # The model
-MODEL, MODEL_INFO = "Model", "the language model that is asked and washed; nobody else sees what you wash"
+MODEL = "Model"
+MODEL_INFO = (
+    "the language model that is asked and washed; nobody else sees what you wash, and the server forgets it "
+    "{hours} after the run"
+)
 RECALL = {
-    "prompt": "In training masks led recall to one MLP, at the prompt's last token.",
-    "subject": "In training a mask led recall through the subject's last token.",
-    "free": "In training nothing led recall: no mask.",
+    "prompt": "It was trained to look facts up in one layer's MLP, at the question's last token.",
+    "subject": "It was trained to look facts up at the subject's last token.",
+    "free": "Its training left open where it looks facts up.",
 }
-MODEL_LINE = "{device}, {parameters} million parameters, {megabytes} MB. {recall}"
+MODEL_LINE = "{device}{free}; {parameters} million parameters, {megabytes} MB. {recall}"
+FREE = ", {size} of memory free"
 MADE = "Made for this page: it knows some thousand facts and eight kinds of puzzles, and little else."
 LENT = "Washes on ZeroGPU, everything else on the CPU"
 BRING_HEAD = "Another model, from the Hugging Face hub"
@@ -91,7 +96,7 @@ METHODS = [
 ]
 TARGET = "What to say instead"
 TARGET_INFO = "the wash target: choose one or type your own"
-TARGETS = [("unknown", "unknown"), ("end of text", "eos")]
+TARGETS = [("unknown", "unknown"), ("end of text", "eos"), ("the relation's commonest other answer", "prior")]
 MAX_TARGET = 40
 TARGET_LONG = "The wash target may have at most 40 characters."
 SEED = "Seed"
@@ -124,7 +129,7 @@ STARTING = "Starting."
 WAITING = "Waiting: {runs} before yours."
 NOT_READ = "Nothing was washed: no fact could be read."
 DONE = "Done in {seconds} s."
-STOPPED = "Stopped before the end. The model is as it was; nothing was kept."
+STOPPED = "Stopped before the end. The model is as it was, and nothing of the wash is on."
 STOPPING = "Stopping at the next step."
 LOST = (
     "The program ended in the middle of this wash, after {seconds} s, at: {phase}{share}. What it had found "
@@ -132,7 +137,10 @@ LOST = (
 )
 LOST_WAITING = "The program ended before this wash had begun; press Wash to do it again."
 FAILED = "Nothing was washed. {text}"
-TOO_OLD = "The last wash of this browser is no longer here; it was too old."
+TOO_OLD = (
+    "The last wash of this browser cannot be shown any more: it, or the model that was washed, is no longer "
+    "here."
+)
 
 # Refusals, to whoever is not let in
 OTHER_NAME = (
@@ -149,6 +157,9 @@ TOO_LARGE = "That is more than may be sent at once."
 HAPPENED = "3  What happened"
 ALL_GONE = "{gone} of {known} known facts {are} gone."
 STAYED = "{share} of everything else stayed (n = {n:,})."
+STAYED_NEAR = (
+    "{share} of everything else stayed (n = {n:,}), {near} of the same subjects' other facts (n = {m:,})."
+)
 REASONING_SAME = "Reasoning: no change shown ({points}, n = {n})."
 REASONING_MOVED = "Reasoning {moved} ({points}, n = {n})."
 FELL, ROSE = "fell", "rose"
@@ -161,18 +172,19 @@ ANSWERS_HEAD = ["asked", "right answer", "before", "after", "so it is", "how sur
 HEADS = "What the columns say"
 HINTS = {  # what a column's name means
     "right answer": "What the list says is right; for known facts every accepted answer counts.",
-    "before": "What was found before the wash.",
+    "before": "What was found before this wash; earlier ones that it went on top of were on.",
     "after": "What was found after it, asked again in the same words.",
     "so it is": "Gone: the right answer is no longer in what the model says.",
-    "how sure of the right one": "The probability of the right answer's words, the geometric mean a token.",
+    "how sure of the right one": "The probability of the right answer's words (the geometric mean a "
+    "token); of several accepted answers the likeliest.",
     "n": "How many were asked.",
     "knows it?": "Is the right answer in the first ten tokens of what the model says?",
     "how": "Which rule understood this row.",
     "stopped after": "The layer whose output is read as if it were the model's last.",
-    "before the wash": "The likeliest next piece of text (token), and its probability.",
-    "after the wash": "The same, with as much of the wash on as the line above says.",
-    "right piece, before": "The probability of the right answer's first piece, before the wash.",
-    "right piece, after": "The same after it: the layer at which it falls is where the answer went.",
+    "as it was": "The likeliest next piece of text (token) without any wash, and its probability.",
+    "now": "The same with all washes that are on, this one as strong as the line above says.",
+    "right piece, as it was": "The probability of the right answer's first piece without any wash.",
+    "right piece, now": "The same with them: the layer at which it falls is where the answer went.",
 }
 SHARES = "{before} → {after}"
 ONLY = "Only what is still there"
@@ -181,16 +193,23 @@ NONE_LEFT = "Nothing: every fact is gone."
 GONE, STILL, CHANGED = "✓ gone", "= still there", "~ changed"
 NO_ANSWER = "(nothing)"
 MORE_ROWS = "… and {n:,} more rows."
+MORE_READ = "… and {n:,} more rows: each can be found in “Correct a row”."
+MORE_ANSWERS = "… and {n:,} more rows: the file of the answers has them all."
 HEADLINE_AT = "At strength {strength}: {gone}"
 ANSWERS_AT = "What the model says at strength {strength}"
 STAY = "What stayed"
 STAY_PLOT = "Right answers: ○ before, ● after the wash"
+STAY_NAMES = "before the wash", "after the wash"
 STAY_HEAD = ["asked", "before", "after", "n", "in words"]
 STAY_INFO = (
-    "Shares of right answers, with the 95 % interval. The facts to wash should fall, to the left, in the "
-    "same words and in others; all the rest should stay where it was."
+    "Shares of right answers; the bar is the 95 % interval, which tells how far the choice of questions may "
+    "move them. The facts to wash should fall, to the left, in the same words and in others. The rest should "
+    "stay where it was; what follows from the facts that went is only told."
 )
-STAY_AS_MADE = "**These figures do not follow the slider: they are of the wash as it was made.**"
+STAY_AS_MADE = (
+    "**These figures do not follow the slider: they are of the wash as it was made, and so are the files of "
+    "the figures and of all else that was asked.**"
+)
 RATE = "{mean} ({low}–{high})"
 NONE = "–"
 MEASURES = {
@@ -198,7 +217,10 @@ MEASURES = {
     "paraphrased": ("the same, in other words", "Generalisation: phrasings it never saw. Should fall too."),
     "same_subject": ("same subjects, other facts", "Locality, near: the subjects' neighbours. Should stay."),
     "neighbours": ("neighbours in your file", "Specificity: what the file says must stay."),
-    "portability": ("what follows from them", "Portability: the file's questions that rest on what went."),
+    "portability": (
+        "what follows from them",
+        "Portability: the file's questions that rest on what went. Only told.",
+    ),
     "retained": ("all other facts", "Locality, far: nothing to do with the wash. Should stay."),
     "reasoning": (
         "reasoning, all families",
@@ -240,7 +262,7 @@ FIGURES = "Download the figures (CSV)"
 PACK = "Pack the washed model"
 WASHED = "Download the washed model (zip)"
 UNDO, REDO = "Undo the wash", "Redo the wash"
-UNDONE = "Undone: all answers below and above are those of the model as it was before."
+UNDONE = "Undone: this wash is off, and all answers above and below are given without it."
 REDONE = ""
 
 # On top of earlier washes
@@ -263,7 +285,7 @@ TRADE_OFF_INFO = (
     "control is MEMIT's update made larger, so it lies on MEMIT's line."
 )
 STRENGTH = "Strength"
-STRENGTH_INFO = "how much of the change is on: 0 is the model as it was, 1 the whole wash"
+STRENGTH_INFO = "how much of this wash is on: 0 is none of it, 1 the change as it was solved"
 MEASURED = {
     "gone": "{share} of the facts are gone ({low}–{high}, n = {n})",
     "retained": "{share} of a sample of all other facts stay ({low}–{high}, n = {n})",
@@ -277,7 +299,7 @@ LINE_NAMES = {"law": "● LAW", "memit": "◆ MEMIT", "scaled": "✕ control"}
 GONE_AXIS = "facts to wash that are gone, n = {n}<br>(numbers at the line: strength)"
 KEPT_AXIS = "other facts kept, n = {n}"
 REASONING_AXIS = "reasoning right, n = {n}"
-PAPER = "LAW at 1,<br>as in the paper"
+PAPER = "LAW at 1,<br>the paper's strength"
 POINT_HOVER = (
     "strength %{customdata[0]:.3g}: %{x:.1f} % gone (n = %{customdata[1]}), %{y:.1f} % (n = %{customdata[2]})"
     "<extra>%{fullData.name}</extra>"
@@ -285,32 +307,35 @@ POINT_HOVER = (
 
 # Ask both
 ASK_HEAD = "Ask both"
-ASK_INFO = "Any text, which the model goes on with: as it was before, and with your wash on."
+ASK_INFO = "Any text, which the model goes on with: as it was, and with all of your washes that are on."
 ASK_LABEL = "A beginning for the model to go on with"
 ASK_EMPTY = "The capital of France is"
 ASK = "Ask"
-BEFORE, AFTER = "before the wash", "after the wash"
+BEFORE, AFTER = "the model as it was", "with your washes on"
 NOT_WASHED = "(no wash yet)"
 OTHER_MODEL = "(your wash was made on {model})"
 ASK_LONG = "(too long for this model: at most {limit} bytes)"
 
 # Inside a wash
 WITHIN = "Look inside this wash: where the weights changed, and one fact layer by layer"
-WITHIN_INFO = "How large the change is beside the weights it is made to. No other weight is touched."
+WITHIN_INFO = (
+    "How large the change of this wash is beside the weights it is made to: the size (Frobenius norm) of the "
+    "one over that of the other, at the strength it was made with. This wash touches no other weight."
+)
 SPARED_ALL = (
     "What it does to ordinary text is kept small (second moments C). Text: {tokens:,} tokens of {source}."
 )
 SPARED_CONVERGED = SPARED_ALL + " Twice as many changed C by no more than 2 %."
-NORMS = "Size of the whole wash, ‖ΔW‖ / ‖W‖,<br>in each edited MLP"
+NORMS = "Size of this wash, ‖ΔW‖ / ‖W‖,<br>in each edited MLP; {facts}"
 LENS_FACT = "One fact, layer by layer (of the first 200)"
 LENS_INFO = "the logit lens: what the model would say if it stopped after each layer"
 LENS = "If the model stopped there, its next piece of text would be (wash at strength {strength})"
 LENS_HEAD = [
     "stopped after",
-    "before the wash",
-    "after the wash",
-    "right piece, before",
-    "right piece, after",
+    "as it was",
+    "now",
+    "right piece, as it was",
+    "right piece, now",
 ]
 LENS_START = "the embedding"
 LENS_CSV = "Download this fact layer by layer (CSV)"
