@@ -19,7 +19,8 @@ class Environment:
     """What app.py is told. Empty variables count as not set."""
 
     model: str | None = _setting(
-        "LETHE_MODEL", "a model of your own, a folder or owner/name on the hub, offered first"
+        "LETHE_MODEL",
+        "a model of your own, a folder or, with LETHE_HUB=1, owner/name on the hub, offered first",
     )
     host: str | None = _setting(
         "LETHE_HOST", "address to listen on (else GRADIO_SERVER_NAME, else 127.0.0.1)"
@@ -60,8 +61,13 @@ class Environment:
         "host names, with commas between, under which a proxy serves the page; others are refused",
     )
     runs: str | None = _setting("LETHE_RUNS", "folder for the runs (else ~/.cache/lethe/runs)")
-    cache: str | None = _setting(  # read by law/statistics.py, on the command line too
+    cache: str | None = _setting(  # read by models/cache.py, on the command line too
         "LETHE_CACHE", "folder for what is measured once about a model (else ~/.cache/lethe)"
+    )
+    text: str | None = _setting(  # read by law/ordinary.py, on the command line too
+        "LETHE_TEXT",
+        "UTF-8 file of ordinary text, for models that are not bundled (else WikiText-103 from the hub, else "
+        "the model's own)",
     )
     keep_hours: float = _setting(
         "LETHE_KEEP_HOURS", "hours after which a finished run is deleted", 24.0, (float, 0.01, 10_000)

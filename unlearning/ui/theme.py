@@ -70,6 +70,14 @@ footer .divider:last-child { display: none; }
 .js-plotly-plot .main-svg { background: transparent !important; }
 .js-plotly-plot text { fill: var(--body-text-color) !important; }
 .js-plotly-plot .gridlayer path { stroke: var(--border-color-primary) !important; }
+@media (min-width: 1600px) {  /* a projector; what stands in here gradio puts below its own container */
+  .column {
+    font-size: 17px;
+    --text-sm: 15px; --text-md: 17px; --body-text-size: 17px; --input-text-size: 17px;
+    --block-info-text-size: 15px; --block-label-text-size: 15px; --block-title-text-size: 17px;
+    --checkbox-label-text-size: 17px;
+  }
+}
 @media (max-width: 640px) {
   .lethe-maps :is(th, td) { padding: 4px !important; font-size: 12px !important; }
   .lethe-table thead { position: absolute; left: -9999px; }

@@ -44,7 +44,7 @@ TEXT_INFO = (
 )
 TEXT_EMPTY = "France | capital | Paris\nThe capital of Japan is Tokyo."
 UPLOAD = "Take a CSV, JSON or text file"
-READ = "Read"
+READ = "Read, and see the cost"
 HUB_HEAD = "Fetch a data set from the Hugging Face hub"
 HUB, HUB_INFO = "Data set", "hub:owner/name, with :config and @split after it where they are needed"
 COLUMNS = "Columns"
