@@ -105,12 +105,14 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--threads", type=int, default=1)
     c = command("bench", bench, "the README's tables")
     _model(c)
-    c.add_argument("what", choices=("quality", "speed", "size", "forgetting", "scoring"))
+    c.add_argument(
+        "what", nargs="?", choices=("quality", "speed", "size", "forgetting", "scoring"), default="speed"
+    )
     c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     c.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases, parts, or learning tasks")
     c.add_argument("--sizes", type=int, nargs="+", metavar="N", help="of size: how many facts")
     c.add_argument("--built", type=int, default=0, metavar="L", help="of size: layers the big model gets")
-    c.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
+    c.add_argument("--out", type=Path, metavar="FILE", help="the figures as JSON (else bench-WHAT.json)")
     return p
 
 
@@ -339,8 +341,10 @@ def bench(args) -> int:
             if args.out:
                 args.out.write_text(json.dumps(result) + "\n", encoding="utf-8")
     print(benches.table(result))
-    if args.out and args.what != "forgetting":
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if args.what != "forgetting":
+        out = args.out or Path(f"bench-{args.what}.json")
+        with writing(out):
+            out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return OK
 
 

@@ -9,6 +9,8 @@ from .cli import Wrong
 from .facts.fact import Fact
 from .facts.read import Problem
 
+SHOWN = 3  # facts, of those that a command is given
+
 
 def read_facts(path: Path, lm=None, columns: str | None = None):
     """The facts in a file of any size, or in a data set; `lm()` is a model that may split sentences."""
@@ -25,7 +27,9 @@ def read_facts(path: Path, lm=None, columns: str | None = None):
 
 
 def given(path: Path, lm: Callable, columns: str | None, aloud: bool = True) -> list[Fact]:
-    """The facts that the model `lm()` can look at; the other rows are told, `aloud`, with what is wrong.
+    """The facts that the model `lm()` can look at.
+
+    `aloud` it is told how the first ones were read, and of the rows left out what is wrong.
 
     Raises `Wrong` where no fact is left.
     """
@@ -45,4 +49,13 @@ def given(path: Path, lm: Callable, columns: str | None, aloud: bool = True) -> 
     tell(long)
     if not kept:
         raise Wrong(f"{path.name} holds no fact that could be used")
+    if aloud:
+        print(f"{path.name}: {len(kept):,} facts ({reading.format}), read as", file=sys.stderr)
+        for r in kept[:SHOWN]:
+            print(
+                f"  row {r.row}: {r.fact.subject} | {r.fact.relation} | {r.fact.object}   ({r.how})",
+                file=sys.stderr,
+            )
+        if len(kept) > SHOWN:
+            print(f"  … all of them: python -m unlearning facts {path}", file=sys.stderr)
     return [r.fact for r in kept]
