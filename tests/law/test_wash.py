@@ -22,6 +22,7 @@ from unlearning.law.wash import Washed, expand, prior, target_ids, wash
 from unlearning.models.delta import Delta, applied
 from unlearning.models.text import answer_ids
 from unlearning.probes.knowledge import ask, knows, paraphrase_accuracy
+from unlearning.steps import Stopped, watched
 
 SIZES = Sizes(retained=20, reasoning=1, held_out=2, curve=6)
 RATES = ("washed", "paraphrased", "same_subject", "retained", "reasoning")
@@ -146,7 +147,7 @@ def test_points_of_the_curve_that_are_had_already_are_those_that_would_be_measur
         m.setattr(experiment, "STRENGTHS", (0.5, 1.0))
         zero = Delta({k: 0 * v for k, v in washed.deltas["law"].changes.items()}, taught.hash)
         washed.deltas["base"] = zero
-        *_, points = experiment.curve(taught, washed, sets, SIZES, settings, {})
+        points = experiment.curve(taught, washed, sets, SIZES, settings, {})
     assert points == run[2].summary["curve"]
 
 
@@ -159,6 +160,29 @@ def test_the_curve_starts_at_the_base_and_passes_through_the_result(run):
     assert points["scaled", 1.0]["washed"] == points["memit", size]["washed"]
     for at, column in ((("base", 0.0), "before"), (("law", 1.0), "after")):
         assert points[at]["washed"] == done.summary[column]["washed"]
+
+
+def test_a_run_that_is_stopped_in_its_curve_has_its_result_and_the_points_until_then(
+    taught, stats, settings, facts, run
+):
+    points = []
+
+    def watch(progress):
+        if progress is not None and " at " in progress.text:
+            points.append(progress)
+            if len(points) == 2:
+                raise Stopped
+
+    before = weights(taught)
+    with pytest.MonkeyPatch.context() as m, watched(watch):
+        m.setattr(experiment, "STRENGTHS", (0.5, 1.0))
+        *_, done = wash_and_probe(taught, [*facts, NOBODY], settings, SIZES, stats)
+    assert untouched(taught, before) and len(points) == 2
+    whole = run[2].summary
+    assert done.summary["after"] == whole["after"] and equal(done.result, run[2].result)
+    had = [(p["method"], p["strength"]) for p in done.summary["curve"]]
+    assert had == [("base", 0.0), ("law", 0.5), ("law", 1.0)]
+    assert all(p in whole["curve"] for p in done.summary["curve"])
 
 
 def test_base_weights_come_back(taught, run):

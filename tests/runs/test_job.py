@@ -180,15 +180,15 @@ def test_stop_takes_effect_in_the_middle_of_what_yields_no_event(start):
     step(Progress(1, 9))  # nobody watches here
 
 
-def test_a_stop_that_comes_with_the_last_event_is_a_stop(start):
+def test_a_stop_that_comes_with_the_result_loses_nothing(start):
     runner = start()
     gate = Gate((), [Done("weights")])
     id = runner.submit({}, gate)
     assert gate.reached.wait(60)
     runner.stop(id)
     gate.opened.set()
-    assert end(runner, id) == []
-    assert runner.state(id) == "stopped"
+    assert bare(end(runner, id)) == [to_json(Done("weights"))]
+    assert runner.state(id) == "done"
 
 
 def test_a_waiting_run_is_stopped_at_once_and_never_begins(start):

@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
@@ -20,6 +21,7 @@ from ..probes.reasoning import by_family, everything, solves
 from ..probes.reasoning import judged as judged_items
 from ..probes.stats import rate
 from ..probes.truth_ratio import brought as truth_ratios
+from ..steps import Stopped, step
 from ..tasks.reasoning import test_set
 from .settings import Settings
 from .statistics import Statistics, scored, statistics
@@ -244,11 +246,8 @@ def wash_and_probe(
     record |= {"before": before, "after": after, "norms": delta.norms(lm), "warnings": warnings}
     record["result_seconds"] = time.monotonic() - started
     had = {("base", 0.0): values_then, (settings.method, settings.strength): values_now}
-    for event in curve(lm, washed, sets, sizes, settings, had):
-        if isinstance(event, list):
-            record["curve"] = event
-        else:
-            yield event
+    yield Phase("curve", "the trade-off at other strengths; stopped here, the result stays")
+    record["curve"] = curve(lm, washed, sets, sizes, settings, had)
     record["seconds"] = time.monotonic() - started
     yield Done(Delta(delta.changes, lm.hash, config), record)
 
@@ -324,40 +323,45 @@ def curve(
     sizes: Sizes,
     settings: Settings,
     had: dict[tuple[str, float], Values],
-) -> Iterator[Progress | Phase | list]:
+) -> list[dict]:
     """Washed against retained against reasoning, each method at each strength, on a part of the probes.
 
     Those of the run's own method are at all of STRENGTHS and its own strength. "scaled" is MEMIT's update
     times √budget, so both are one line, whose points are measured once.
-    `had`: what is measured already, by method and strength.
+    `had`: what is measured already, by method and strength. Each of the rest is a `step`, and a run that is
+    stopped at one has the points until then.
     """
-    yield Phase("curve", "the trade-off at other strengths")
     size = settings.budget**0.5
     wanted = {(m, s) for m in ("law", "memit") for s in STRENGTHS}
     own = [(settings.method, s) for s in (*STRENGTHS, settings.strength) if s]
     wanted |= {("memit", s * size) if m == "scaled" else (m, s) for m, s in [*own, ("scaled", 1.0)]}
     todo = [("base", 0.0), *sorted(wanted)]
     points: list[dict] = []
-    for n, (method, strength) in enumerate(todo):
-        yield Progress(n, len(todo), f"{method} at {strength:.3g}")
-        found = had.get((method, strength))
-        if found is None:
-            small = _some(sets, sizes.curve)
-            facts, n_washed = small.washed + small.retained, len(small.washed)
+    found = {at: _of_some(values, sets, sizes.curve) for at, values in had.items()}
+    with suppress(Stopped):
+        small = _some(sets, sizes.curve)
+        facts, n_washed = small.washed + small.retained, len(small.washed)
+        for n, (method, strength) in enumerate(todo):
+            if (method, strength) in found:
+                continue
+            step(Progress(n, len(todo), f"{method} at {strength:.3g}"))
             with applied(lm, washed.deltas[method].scaled(strength)):
                 hits = knows(lm, ask(facts), facts)
                 solved = solves(lm, everything(small.reasoning))
-            found = {"washed": hits[:n_washed], "retained": hits[n_washed:], "reasoning": solved}
-        else:
-            found = _of_some(found, sets, sizes.curve)
-        rates = {name: rate(found[name]).to_json() for name in ("washed", "retained", "reasoning")}
+            found[method, strength] = {
+                "washed": hits[:n_washed],
+                "retained": hits[n_washed:],
+                "reasoning": solved,
+            }
+    for (method, strength), values in found.items():
+        rates = {name: rate(values[name]).to_json() for name in ("washed", "retained", "reasoning")}
         points.append({"method": method, "strength": strength} | rates)
     points += [
         p | {"method": "scaled", "strength": round(p["strength"] / size, 6)}
         for p in points
         if p["method"] == "memit"
     ]
-    yield sorted(points, key=lambda p: (p["method"], p["strength"]))
+    return sorted(points, key=lambda p: (p["method"], p["strength"]))
 
 
 def _some(sets: ProbeSets, n: int) -> ProbeSets:

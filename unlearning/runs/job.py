@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..events import Event, Progress, to_json
+from ..events import Done, Event, Progress, to_json
 from ..files import write_json
 from ..steps import Stopped, watched
 from .log import ENDED, RunLog, where
@@ -115,7 +115,7 @@ class Runner:
         """Ask a run to end. True if it was waiting or running here, False if it had ended.
 
         A waiting run is stopped on return. A running one is closed at its next event, which is not logged;
-        only an engine that yields no further event still ends as done. Raises `UnknownRun`.
+        only an engine that yields nothing more than its `Done` still ends as done. Raises `UnknownRun`.
         """
         self.folder(id)
         with self._changed:
@@ -243,7 +243,7 @@ def _drive(job: Job) -> str:
 
     with suppress(Stopped), Thinned(job.log) as thinned, closing(job.make()) as events, watched(watch):
         for event in events:
-            if job.stop.is_set():
+            if job.stop.is_set() and not isinstance(event, Done):
                 break
             thinned.append(event)
         else:
