@@ -1,14 +1,23 @@
 """Text that would be code, in every field of the page in Chromium."""
 
+import json
 import re
 
 import pytest
 from payloads import PAYLOADS
 from ui_help import FACTS
 
-from unlearning.ui import words
+from unlearning.models.text import greedy
+from unlearning.ui import within, words
 
 pytestmark = pytest.mark.browser
+
+LINK = '<a href="javascript:hit=1">'  # so short that the plot's title, which is cut, has the whole tag
+FORMULAS = "=1+1", "+1", "-1", "@SUM(1)"  # to a spreadsheet
+BORN = """() => [...document.querySelectorAll('*')].filter(e =>
+  e.matches('script, style') && /hit=1|elsewhere/.test(e.textContent) || [...e.attributes].some(a =>
+    /^(on|src|href|data$|action)/.test(a.name) && /hit=1|elsewhere|^x$/.test(a.value))
+).map(e => e.outerHTML)"""
 
 
 def test_text_that_would_be_code_stays_text(visitor):
@@ -26,17 +35,23 @@ def hit(visitor) -> bool:
     return any(frame.evaluate("'hit' in window") for frame in visitor.page.frames)
 
 
+def made(visitor) -> list[str]:
+    """The elements that came of payloads, and whether anything has run."""
+    return [*visitor.page.evaluate(BORN), *(["it ran"] if hit(visitor) else [])]
+
+
 def test_a_payload_that_does_run_is_noticed(browser):
-    """Taken for markup in a bare page, most of them run: what the next test looks for can be seen."""
+    """Taken for markup in a bare page, most of them run: what the next tests look for can be seen."""
     page = browser.new_page()
-    found = 0
+    ran = born = 0
     for x in PAYLOADS:
         page.goto("about:blank")
         page.evaluate("x => { document.body.innerHTML = x }", x)
         page.wait_for_timeout(30)
-        found += page.evaluate("'hit' in window")
+        ran += page.evaluate("'hit' in window")
+        born += page.evaluate(BORN) != []
     page.close()
-    assert found >= 15
+    assert ran >= 15 and born >= 25
 
 
 def test_no_payload_runs_from_what_is_washed(visitor, tmp_path):
@@ -118,3 +133,36 @@ def test_no_payload_runs_from_a_row_that_is_corrected(visitor):
     page.click("#row-remove")
     visitor.expect(note).to_have_text("Row 1 is removed.")
     assert not hit(visitor)
+
+
+def test_no_payload_runs_from_a_finished_wash(visitor, shared):
+    """What is known reaches all that shows a result: before the question, and as the answer that is right."""
+    page, lm = visitor.page, shared.lm(shared.names[0])
+    asked = {f"{x} The capital of Japan is": x for x in (LINK, *FORMULAS, *PAYLOADS[::3])}
+    said = greedy(lm.model, lm.tokenizer, list(asked))
+    known = {p: x for (p, x), text in zip(asked.items(), said, strict=True) if text == "Tokyo."}
+    assert {LINK, *FORMULAS} < set(known.values()) and len(known) >= 12
+    lines = [json.dumps({"prompt": p, "answer": [x, "Tokyo"]}) for p, x in known.items()]
+    visitor.wash("\n".join(lines))
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    assert set(visitor.column("preview", "knows it?", len(known))) == {words.YES}
+    assert visitor.column("answers", "asked", len(known)) == list(known)
+    assert visitor.column("answers", "right answer", len(known)) == list(known.values())
+    assert made(visitor) == []
+    for row, cells in zip(visitor.taken_rows("#csv", "answers.csv"), known.items(), strict=True):
+        assert [row["prompt"], row["object"]] == ["'" * (c[0] in "=+-@") + c for c in cells]
+    page.click("#within > button")
+    first = next(iter(known))  # with LINK
+    page.click("#lens-fact input")
+    page.get_by_role("option", name=first, exact=True).click()
+    title = page.locator("#lens-heat .annotation-text")
+    visitor.expect(title).to_contain_text(f": {first[: within.MOST]}…")
+    visitor.expect(page.locator("#lens td")).not_to_have_count(0)
+    assert made(visitor) == []
+    page.locator("#on-top input").check()
+    visitor.wash("Egypt | continent | Africa")
+    visitor.expect(page.locator("#below")).to_contain_text(f"({first} …)")
+    visitor.wait_for_status(r"^Done in [\d.]+ s\.")
+    visitor.ask(first)
+    page.wait_for_function("document.querySelector('#before textarea').value === 'Tokyo.'")
+    assert made(visitor) == []

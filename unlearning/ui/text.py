@@ -13,5 +13,5 @@ def safe(text: str) -> str:
 
 
 def safe_html(text: str) -> str:
-    """Text for an HTML component."""
-    return html.escape(text, quote=True)
+    """Text for an HTML component, or for a plot: plotly knows no &quot;, and would show it as it stands."""
+    return html.escape(text, quote=True).replace("&quot;", "&#34;")
