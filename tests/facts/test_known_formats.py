@@ -175,6 +175,36 @@ def test_a_request_is_washed_of_what_is_true_where_it_tells():
     assert other.object == "tennis" and "washed: target_true" in also
 
 
+FLAT = {
+    "subject": "Danielle Darrieux",
+    "prompt": "The mother tongue of {} is",
+    "target_new": "English",
+    "target_true": "French",
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+@pytest.mark.parametrize("gone", ["", "subject"])
+def test_counterfact_in_columns_is_washed_of_what_is_true_and_never_of_what_is_not(how, gone):
+    record = FLAT | ({"prompt": "The mother tongue of Danielle Darrieux is"} if gone else {})
+    record.pop(gone, None)
+    (found,) = read_text(WRITTEN[how]([record])).facts
+    assert found.fact.objects == ("French",)
+    assert found.fact.prompt() == "The mother tongue of Danielle Darrieux is"
+    assert found.how.startswith("CounterFact in columns, washed: target_true")
+    (question,) = reading(WRITTEN[how]([record])).samples
+    assert question.sample.answers == ("French",)
+
+
+def test_counterfact_in_columns_without_what_is_true_says_what_is_washed_of_it():
+    (found,) = read_text(as_table([FLAT | {"target_true": ""}], ",")).facts
+    assert found.fact.object == "English" and "washed: target_new" in found.how
+    (problem,) = read_text(json.dumps([FLAT | {"target_true": {"str": None}}])).problems
+    assert problem.field == "target_true"
+    (found,) = read_text(json.dumps([FLAT | {"target_new": {"str": "a"}, "ground_truth": "b"}])).facts
+    assert found.fact.object == "b"
+
+
 def test_easyedit_is_washed_of_its_ground_truth():
     (fact,), (how,) = read("EasyEdit")
     assert (fact.subject, fact.object) == ("Watts Humphrey", "Illinois Institute of Technology")

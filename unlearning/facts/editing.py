@@ -8,7 +8,7 @@ from dataclasses import replace
 from .fact import Fact, Question
 from .questions import WHOLE, question_fact, with_paraphrases
 from .triples import Unclear, prompt_fact, template_from
-from .values import PLACEHOLDER, as_asked, flat, present, questions_in, text_of, texts_of, usable
+from .values import as_asked, present, questions_in, text_of, texts_of, told_true, usable
 
 NQ = "nq question: "  # before the questions about other things in MEND's zsRE
 
@@ -94,32 +94,29 @@ def read_zsre(record: dict, max_text: int):
 
 
 def read_request(record: dict, max_text: int):
-    """A MEMIT request (arXiv 2210.07229): what is true is washed where it is told, else target_new."""
+    """A MEMIT request (arXiv 2210.07229), or CounterFact with its fields side by side.
+
+    What is true is washed where it is told, else target_new.
+    """
     field = "target_true" if present(record, "target_true") else "target_new"
     subject, prompt = text_of(record, ("subject",), max_text), text_of(record, ("prompt",), max_text)
     answers = texts_of(record, (field,), max_text)
     name = text_of(record, ("relation_id",), max_text) if present(record, "relation_id") else ""
-    return *label(prompt_fact(subject, prompt, answers[0], name), f"MEMIT request, washed: {field}"), answers[
-        0
-    ]
+    fact, how = prompt_fact(subject, prompt, answers[0], name)
+    kind = "MEMIT request" if isinstance(record["target_new"], dict) else "CounterFact in columns"
+    return fact, f"{kind}, washed: {field}, {how}", answers[0]
 
 
 def read_edit(record: dict, max_text: int):
-    """EasyEdit (arXiv 2308.07269) and KnowEdit (arXiv 2401.01286): ground_truth is washed where it is told.
+    """EasyEdit (arXiv 2308.07269) and KnowEdit (arXiv 2401.01286): what is true is washed where it is told.
 
-    Where it is not, what is washed is target_new (or labels); then, and only then, portability asks for what
-    follows from the washed fact.
+    That is ground_truth, or target_true. Else target_new (or labels) is washed; then, and only then,
+    portability asks for what follows from the washed fact.
     """
     knowedit = any(n in record for n in ("concept", "labels", "portability", "locality"))
-    told = [t for t in flat(record.get("ground_truth")) if t != PLACEHOLDER and str(t).strip()]
-    field = (
-        "ground_truth"
-        if told
-        else "target_new"
-        if present(record, "target_new") or "labels" not in record
-        else "labels"
-    )
-    values = {**record, "ground_truth": told}
+    values = {**record, "ground_truth": told_true(record)}
+    true = next((n for n in ("ground_truth", "target_true") if present(values, n)), None)
+    field = true or ("target_new" if present(record, "target_new") or "labels" not in record else "labels")
     answers = texts_of(values, (field,), max_text)
     prompt = text_of(record, ("prompt", "text"), max_text)
     fact, how = edit_fact(record, prompt, answers, max_text)
@@ -129,10 +126,11 @@ def read_edit(record: dict, max_text: int):
     pair = {"prompt": record.get("locality_prompt"), "ground_truth": record.get("locality_ground_truth")}
     around += questions_in(pair, max_text)
     follows = list(questions_in(record.get("portability"), max_text))
-    fact, how = with_questions(fact, how, around, () if told else follows)
-    if told and follows:
+    fact, how = with_questions(fact, how, around, () if true else follows)
+    if true and follows:
         how += ", portability left out (it asks about the new fact)"
-    return fact, f"{'KnowEdit' if knowedit else 'EasyEdit'}, washed: {field}, {how}", answers[0]
+    name = "KnowEdit" if knowedit else "CounterFact in columns" if true == "target_true" else "EasyEdit"
+    return fact, f"{name}, washed: {field}, {how}", answers[0]
 
 
 def edit_fact(record: dict, prompt: str, answers: tuple[str, ...], max_text: int) -> tuple[Fact, str]:
@@ -165,10 +163,6 @@ def rephrased(text: str, fact: Fact) -> str:
     """A rephrasing as it is asked: with {} for the subject where that stands in it once."""
     asked = as_asked(text)
     return template_from(asked, fact.subject) or asked
-
-
-def label(found: tuple[Fact, str], name: str) -> tuple[Fact, str]:
-    return found[0], f"{name}, {found[1]}"
 
 
 def with_questions(fact: Fact, how: str, around, follows=()) -> tuple[Fact, str]:

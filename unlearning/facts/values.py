@@ -74,6 +74,11 @@ def usable(value, max_text: int) -> tuple[str, ...]:
     )
 
 
+def told_true(record: dict) -> list[str | int | float]:
+    """What EasyEdit and KnowEdit tell as ground_truth, without their mark for none."""
+    return [t for t in flat(record.get("ground_truth")) if t != PLACEHOLDER and str(t).strip()]
+
+
 def as_asked(text: str) -> str:
     """A question as "Q: … A:", any other prompt as it is, to be gone on with."""
     return f"Q: {text} A:" if text.endswith("?") else text
