@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,52 @@ def test_a_question_about_a_bundled_fact_is_that_fact():
     assert facts == [f for f in world() if (f.subject, f.relation) == ("France", "capital")]
 
 
+def turns(*said):
+    """A chat of user and assistant by turns; a tuple names another role."""
+    roles = ("user", "assistant")
+    given = [s if isinstance(s, tuple) else (roles[i % 2], s) for i, s in enumerate(said)]
+    return json.dumps([{"messages": [{"role": role, "content": content} for role, content in given]}])
+
+
+SPAIN, JAPAN = "What is the capital of Spain?", "What is the capital of Japan?"
+
+
+@pytest.mark.parametrize(
+    "said, pairs, faults",
+    [
+        ((SPAIN, "Madrid", JAPAN), [(SPAIN, "Madrid")], ["turn 3"]),
+        ((SPAIN, "Madrid", JAPAN, "Tokyo"), [(SPAIN, "Madrid"), (JAPAN, "Tokyo")], []),
+        ((SPAIN, ("user", JAPAN), ("assistant", "Tokyo")), [(JAPAN, "Tokyo")], ["turn 1"]),
+        (
+            (("assistant", "Hello!"), ("user", SPAIN), ("assistant", "Madrid")),
+            [(SPAIN, "Madrid")],
+            ["turn 1"],
+        ),
+        ((SPAIN, ("tool", "x"), ("assistant", "Madrid")), [], ["turn 1", "turn 3"]),
+        ((SPAIN, "", JAPAN, "Tokyo"), [(JAPAN, "Tokyo")], ["turn 2"]),
+        ((SPAIN,), [], ["turn 1"]),
+        (([{"type": "text", "text": SPAIN}], "Madrid"), [(SPAIN, "Madrid")], []),
+        (([{"type": "image_url"}, {"type": "text", "text": SPAIN}], "Madrid"), [], ["turn 1.*image_url"]),
+        ((SPAIN, 3), [], ["turn 2"]),
+    ],
+)
+def test_an_answer_in_a_chat_belongs_to_the_question_right_before_it(said, pairs, faults):
+    found, task = read_text(turns(*said)), reading(turns(*said))
+    assert [(r.fact.subject, r.fact.object) for r in found.facts] == [(q[23:-1], a) for q, a in pairs]
+    assert [(s.sample.prompt, s.sample.answer) for s in task.samples] == pairs
+    for problems in (found.problems, task.problems):
+        assert [p.field for p in problems] == ["messages"] * len(faults)
+        assert all(re.search(f, p.message) for f, p in zip(faults, problems, strict=True))
+
+
+def test_what_is_not_read_of_a_chat_is_said():
+    chat = turns(
+        ("system", "Be kind."), ("user", SPAIN), ("assistant", "Madrid"), ("user", JAPAN), ("assistant", "x")
+    )
+    said = "chat, question 2 of 2 by itself, without its turns of 'system'"
+    assert read_text(chat).facts[1].how.startswith(said) and reading(chat).samples[1].how == said
+
+
 def test_muse_passages_go_on_from_their_last_token():
     (fact,), (how,) = read("MUSE verbmem")
     assert fact.prompt() == "It was a dark night and" and fact.object == "the rain fell in torrents"
@@ -274,7 +321,7 @@ def test_every_format_that_can_be_washed_or_asked_makes_a_question_of_each_of_it
         ("EasyEdit", "prompt", "prompt"),
         ("KnowEdit", "target_new", "target_new"),
         ("TOFU", "answer", "answer"),
-        ("chat", "messages", "question"),
+        ("chat", "messages", "messages"),
         ("MUSE verbmem", "gt", "gt"),
     ],
 )

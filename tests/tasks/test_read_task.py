@@ -61,7 +61,7 @@ def test_an_instruction_may_have_an_input():
             f"5 rows are too few for a task: at least {MIN_ROWS}",
         ),
         ("", "0 rows are too few"),
-        ('[{"messages": 3}]', "0 rows are too few .*row 1: the field 'question' is missing"),
+        ('[{"messages": 3}]', "0 rows are too few .*row 1: the field 'messages' is empty"),
         ('[{"question": ["a"], "answer": true}]', "row 1: the field 'question' is missing"),
     ],
 )

@@ -5,7 +5,7 @@ world, else the longest name that the question shares with its answer. Where the
 question stands for it: the subject's last token, where a wash may look facts up, is then the question's.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .completed import NO_NAMES, names_in
 from .fact import Fact
@@ -27,17 +27,78 @@ def read_choices(record: dict, max_text: int):
     raise Unclear(field, "a multiple-choice question: a probe of a model, not a fact to wash")
 
 
-def read_chat(record: dict, max_text: int):
-    """A chat's last question and answer."""
-    fact, how, given = read_question(of_messages(record["messages"]), max_text)
-    return fact, f"chat, {how}", given
+def read_chat(record: dict, max_text: int) -> list:
+    """Every question of a chat with its answer, each a fact or, where it cannot be read, Unclear."""
+    found = []
+    for turn in answered_turns(record["messages"]):
+        try:
+            if isinstance(turn, Unclear):
+                raise turn
+            fact, how, given = read_question({"question": turn.question, "answer": turn.answer}, max_text)
+            found.append((fact, f"{turn.how}, {how}", given))
+        except Unclear as fault:
+            if fault is not turn:
+                fault = Unclear("messages", f"the field 'messages', turn {turn.number}: {fault.message}")
+            found.append(fault)
+    return found
 
 
-def of_messages(messages) -> dict:
-    """The last two turns of a chat: what the user asks and the assistant answers."""
-    turns = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
-    said = {m["role"]: m.get("content") for m in turns[-2:] if isinstance(m.get("role"), str)}
-    return {"question": said.get("user"), "answer": said.get("assistant")}
+@dataclass(frozen=True)
+class Turn:
+    """A question of a chat and its answer, which is the turn of that number, from 1; and how it was read."""
+
+    number: int
+    question: str
+    answer: str
+    how: str
+
+
+def answered_turns(messages) -> list[Turn | Unclear]:
+    """Each assistant turn of a chat with the user turn right before it; Unclear for one without the other.
+
+    Other roles' turns are not read, which `how` says. Raises Unclear for what is no chat.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise Unclear("messages", "the field 'messages' is empty, or not a list of turns")
+    roles = [m.get("role") if isinstance(m, dict) else None for m in messages]
+    asked = [i for i, pair in enumerate(zip(roles, roles[1:])) if pair == ("user", "assistant")]
+    others = sorted({r for r in roles if isinstance(r, str)} - {"user", "assistant"})
+    more = f", without its turns of {' and '.join(map(repr, others))}" if others else ""
+    found = []
+    for i, role in enumerate(roles):
+        where = f"turn {i + 1} of the field 'messages'"
+        if i in asked:
+            n = f", question {asked.index(i) + 1} of {len(asked)} by itself" if len(asked) > 1 else ""
+            try:
+                question, answer = (said_in(messages[k].get("content"), k + 1) for k in (i, i + 1))
+                found.append(Turn(i + 2, question, answer, f"chat{n}{more}"))
+            except Unclear as fault:
+                found.append(fault)
+        elif not isinstance(role, str):
+            found.append(Unclear("messages", f"{where} names no role"))
+        elif role == "user":
+            found.append(Unclear("messages", f"{where}, the user's, is not answered by the turn after it"))
+        elif role == "assistant" and i - 1 not in asked:
+            found.append(Unclear("messages", f"{where}, the assistant's, has no user's turn right before it"))
+    return found or [Unclear("messages", "the field 'messages' has no turn of a user")]
+
+
+def said_in(content, turn: int) -> str:
+    """The text of a chat's turn: itself, or its parts of the type "text". Raises Unclear."""
+    where = f"turn {turn} of the field 'messages'"
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if not isinstance(parts, list):
+        raise Unclear("messages", f"{where} has no content that is text")
+    texts = []
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
+        if not isinstance(text, str):
+            kind = part.get("type") if isinstance(part, dict) else None
+            raise Unclear("messages", f"{where} has a part that is no text (type {str(kind):.40})")
+        texts.append(text.strip())
+    if not any(texts):
+        raise Unclear("messages", f"{where} is empty")
+    return "\n".join(filter(None, texts))
 
 
 def read_question(record: dict, max_text: int):

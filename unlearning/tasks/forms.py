@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..facts.formats import Row
-from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, of_messages
+from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, answered_turns
 from ..facts.read import MAX_LINE, mark_in, understand
 from ..facts.records import OBJECT_FIELDS, kind_of
 from ..facts.triples import Unclear
@@ -59,12 +59,28 @@ def understood(row: Row) -> list[Understood | Unclear]:
     form = form_of(value)
     if form is FACT:
         return of_facts(row)
+    if form is CHAT:
+        return of_chat(value)
     sample = form.sample(value)
     most = MAX_PASSAGE if form.sample is passage else MAX_LINE
     for name, said in (("question", sample.prompt), ("answer", sample.answer)):
         if len(said) > most:
             raise Unclear(name, f"the field '{name}' has more than {most:,} characters")
     return [(form, sample, form.name if not sample.kind else f"{form.name}, {sample.kind}")]
+
+
+def of_chat(record: dict) -> list[Understood | Unclear]:
+    """Every question of a chat with its answer. Raises Unclear."""
+    found = []
+    for turn in answered_turns(record["messages"]):
+        if isinstance(turn, Unclear):
+            found.append(turn)
+        elif max(len(turn.question), len(turn.answer)) > MAX_LINE:
+            where = f"turn {turn.number} of the field 'messages', or the one before it,"
+            found.append(Unclear("messages", f"{where} has more than {MAX_LINE:,} characters"))
+        else:
+            found.append((CHAT, Sample(turn.question, (turn.answer,)), turn.how))
+    return found
 
 
 def of_facts(row: Row) -> list[Understood | Unclear]:
@@ -98,11 +114,6 @@ def answered(record: dict) -> Sample:
     if str(record.get("input") or "").strip():
         question += "\n" + str(record["input"]).strip()
     return Sample(question, (field(record, *ANSWER),))
-
-
-def chat(record: dict) -> Sample:
-    """The last two turns of a chat."""
-    return answered(of_messages(record["messages"]))
 
 
 def is_worked(record: dict) -> bool:
@@ -196,10 +207,11 @@ def is_fact(record: dict) -> bool:
     return told or "relation" in record or "{}" in str(record.get("prompt"))
 
 
+CHAT = Form("chat", lambda r: "messages" in r, answered)
 FACT = Form("fact", is_fact, answered)
 # Tried in this order; the last takes every record.
 FORMS = (
-    Form("chat", lambda r: "messages" in r, chat),
+    CHAT,
     Form("multiple choice (MedMCQA)", lambda r: "opa" in r, medical, "letter"),
     Form("multiple choice", lambda r: "choices" in r or "options" in r, choices, "letter"),
     Form("worked solution (gsm8k)", is_worked, worked, "number", max_new=REASONED),
