@@ -217,6 +217,17 @@ def test_easyedit_is_washed_of_its_ground_truth():
     assert fact.neighbours == (Question("Elton John plays the", ("piano",)),)
 
 
+@pytest.mark.parametrize("name", ["EasyEdit", "EasyEdit with subject"])
+@pytest.mark.parametrize("field", ["answer", "target", "object"])
+def test_an_answer_beside_easyedits_ground_truth_is_not_washed(name, field):
+    record = SEEDS[name][0] | {field: "something else"}
+    (found,), (as_it_was,) = read_text(json.dumps([record])).facts, read(name)[0]
+    assert found.fact == as_it_was and f"without its '{field}'" in found.how
+    record["ground_truth"] = "<|endoftext|>"
+    (found,) = read_text(json.dumps([record])).facts + read_text(json.dumps([record])).problems
+    assert "washed: target_new" not in str(found)
+
+
 def test_knowedit_brings_localities_and_what_follows_from_the_washed_fact():
     (recent, known), how = read("KnowEdit")
     assert (recent.subject, recent.object) == ("Leo Arons", "Berlin") and "washed: target_new" in how[0]

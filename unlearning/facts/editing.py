@@ -10,6 +10,7 @@ from .questions import WHOLE, question_fact, with_paraphrases
 from .triples import Unclear, prompt_fact, template_from
 from .values import as_asked, present, questions_in, text_of, texts_of, told_true, usable
 
+EXTRA = ("object", "target", "answer")  # of EasyEdit's records, where ground_truth tells more
 NQ = "nq question: "  # before the questions about other things in MEND's zsRE
 
 
@@ -129,6 +130,8 @@ def read_edit(record: dict, max_text: int):
     fact, how = with_questions(fact, how, around, () if true else follows)
     if true and follows:
         how += ", portability left out (it asks about the new fact)"
+    if extra := [n for n in EXTRA if present(record, n)]:
+        how += f", without its {' and '.join(map(repr, extra))}"
     name = "KnowEdit" if knowedit else "CounterFact in columns" if true == "target_true" else "EasyEdit"
     return fact, f"{name}, washed: {field}, {how}", answers[0]
 

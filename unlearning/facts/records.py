@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .editing import read_counterfact, read_edit, read_mquake, read_request, read_zsre
+from .editing import EXTRA, read_counterfact, read_edit, read_mquake, read_request, read_zsre
 from .fact import Fact
 from .questions import ANSWER, CHOICES, QUESTION, read_chat, read_choices, read_passage, read_question
 from .triples import Unclear, prompt_fact, word_fact
@@ -77,7 +77,8 @@ def is_request(record: dict) -> bool:
 def is_edit(record: dict) -> bool:
     """Of EasyEdit and KnowEdit: a prompt, and what is to be said, as text."""
     told = has("target_new", "labels", "ground_truth")(record)
-    return told and has("prompt", "text")(record) and not has("object", "target", "answer")(record)
+    answered = has(*EXTRA)(record) and not told_true(record)
+    return told and has("prompt", "text")(record) and not answered
 
 
 # Tried in this order; the last takes every record.
