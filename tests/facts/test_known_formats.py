@@ -170,6 +170,46 @@ def test_tofus_other_answers_are_for_its_truth_ratio():
     assert other.wrong == () and other.reworded == "" and "wrong answers" not in how[1]
 
 
+LONG = "so " * 1_000
+RIVER = {"prompt": "The river is", "ground_truth": "Isar"}
+
+
+@pytest.mark.parametrize(
+    "name, field, value, said",
+    [
+        ("CounterFact", "neighborhood_prompts", ["The sky is", "The {} is", LONG, 3.0], "2 of 4 neighbours"),
+        ("CounterFact", "neighborhood_prompts", [None, ""], "0 of 2 neighbours"),
+        ("CounterFact", "paraphrase_prompts", ["She is"], "0 of 1 paraphrases"),
+        ("CounterFact", "paraphrase_prompts", [None, LONG, "Danielle Darrieux speaks"], "1 of 3 paraphrases"),
+        ("CounterFact", "paraphrase_prompts", "Danielle Darrieux speaks", "1 of 1 paraphrases"),
+        ("zsRE", "rephrase", "Which university was it?", "0 of 1 paraphrases"),
+        ("zsRE", "rephrase", LONG, "0 of 1 paraphrases"),
+        ("zsRE", "loc_ans", "", "0 of 1 neighbours"),
+        ("EasyEdit", "locality_ground_truth", "", "0 of 1 neighbours"),
+        ("EasyEdit", "locality_prompt", ["a", "b", "c"], "0 of 3 neighbours"),
+        ("EasyEdit", "locality", {"x": [RIVER, RIVER | {"prompt": "{}"}]}, "2 of 3 neighbours"),
+        ("EasyEdit", "locality", "The river", "1 of 2 neighbours"),
+        ("EasyEdit", "locality", {"x": [{"question": "a?", "answer": "b"}]}, "1 of 2 neighbours"),
+        ("EasyEdit", "locality", {"x": []}, "1 neighbour"),
+        ("EasyEdit", "rephrase_prompt", LONG, "0 of 1 paraphrases"),
+        (
+            "KnowEdit",
+            "portability",
+            {"x": [RIVER, {"prompt": "a"}]},
+            "1 of 2 questions of what follows from it",
+        ),
+        ("MQuAKE-CF", "questions", ["a?", "{}"], "1 of 2 questions of what follows from it"),
+        ("MQuAKE-CF", "answer", None, "1 question of what follows from it"),
+        ("TOFU", "perturbed_answer", ["a", LONG], "1 of 2 wrong answers"),
+        ("TOFU", "paraphrased_question", LONG, "0 of 1 paraphrases"),
+    ],
+)
+def test_what_cannot_be_a_probe_is_counted(name, field, value, said):
+    record = SEEDS[name][0] | {field: value}
+    found = read_text(json.dumps([record])).facts[0]
+    assert said in found.how.split(", "), found.how
+
+
 def test_a_request_is_washed_of_what_is_true_where_it_tells():
     (fact, other), (how, also) = read("MEMIT request")
     assert fact.object == "football" and "washed: target_new" in how

@@ -6,9 +6,9 @@ They are made to put something new into a model. What is washed is what was true
 from dataclasses import replace
 
 from .fact import Fact, Question
-from .questions import WHOLE, question_fact, with_paraphrases
+from .questions import WHOLE, counted, question_fact, with_paraphrases
 from .triples import Unclear, prompt_fact, template_from
-from .values import as_asked, present, questions_in, text_of, texts_of, told_true, usable
+from .values import as_asked, each_usable, present, questions_in, text_of, texts_of, told_true, usable
 
 EXTRA = ("object", "target", "answer")  # of EasyEdit's records, where ground_truth tells more
 NQ = "nq question: "  # before the questions about other things in MEND's zsRE
@@ -23,21 +23,25 @@ def read_counterfact(record: dict, max_text: int):
     if not isinstance(rewrite, dict):
         raise Unclear("requested_rewrite", "the field 'requested_rewrite' is not one object with a prompt")
     fact, how, answer = read_rewrite(rewrite, max_text)
-    given = record.get("paraphrase_prompts")
-    given = [p for p in given if isinstance(p, str)] if isinstance(given, list) else []
-    # Full texts: usable as templates where the subject stands exactly once.
-    texts = [t for p in given for t in usable(p, max_text)]
-    fact, how = with_paraphrases(
-        fact, how, [template_from(t, rewrite_subject(rewrite)) for t in texts], len(given)
-    )
-    around = [Question(p, (answer,)) for p in usable(record.get("neighborhood_prompts"), max_text)]
-    fact, how = with_questions(fact, how, around)
-    name = "CounterFact" if "target_new" in rewrite or given else "LAW wiki facts"
+    fact, how = with_prompts(fact, how, record, named(rewrite), answer, max_text)
+    edits = "target_new" in rewrite or present(record, "paraphrase_prompts")
+    name = "CounterFact" if edits else "LAW wiki facts"
     return fact, f"{name}, {how}", answer
 
 
-def rewrite_subject(rewrite: dict) -> str:
-    return " ".join(str(rewrite["subject"]).split())
+def with_prompts(
+    fact: Fact, how: str, record: dict, subject: str, answer: str, max_text: int
+) -> tuple[Fact, str]:
+    """The fact with CounterFact's paraphrases, in which the subject stands once, and its neighbours."""
+    said = each_usable(record.get("paraphrase_prompts"), max_text)
+    fact, how = with_paraphrases(fact, how, [t and template_from(t, subject) for t in said])
+    around = each_usable(record.get("neighborhood_prompts"), max_text)
+    return with_questions(fact, how, [p and Question(p, (answer,)) for p in around])
+
+
+def named(record: dict) -> str:
+    """The subject as a record spells it."""
+    return " ".join(str(record["subject"]).split())
 
 
 def read_rewrite(rewrite: dict, max_text: int):
@@ -59,7 +63,8 @@ def read_mquake(record: dict, max_text: int) -> list:
     if not record["requested_rewrite"]:
         raise Unclear("requested_rewrite", "the list 'requested_rewrite' is empty")
     right = right_now(record, max_text)
-    asks = [Question(as_asked(q), right) for q in usable(record.get("questions"), max_text) if right]
+    asks = each_usable(record.get("questions"), max_text)
+    asks = [Question(as_asked(q), right) if q and right else None for q in asks]
     found, n = [], len(record["requested_rewrite"])
     for i, rewrite in enumerate(record["requested_rewrite"], 1):
         try:
@@ -84,13 +89,11 @@ def read_zsre(record: dict, max_text: int):
     answers = texts_of(record, ("answers", "answer"), max_text)
     fact, how = prompt_fact(subject, f"{question} Answer:", answers[0], field="src")
     fact = replace(fact, objects=tuple(dict.fromkeys((*fact.objects, *answers))))
-    said = [template_from(f"{t} Answer:", subject) for t in usable(record.get("rephrase"), max_text)]
-    fact, how = with_paraphrases(fact, how, said, len(said))
-    around = []
-    for asked in usable(record.get("loc"), max_text):
-        asked = asked.removeprefix(NQ)
-        right = usable(record.get("loc_ans"), max_text)
-        around += [Question(f"{asked}{'' if asked.endswith('?') else '?'} Answer:", right)] if right else []
+    said = each_usable(record.get("rephrase"), max_text)
+    fact, how = with_paraphrases(fact, how, [t and template_from(f"{t} Answer:", subject) for t in said])
+    around, right = each_usable(record.get("loc"), max_text), usable(record.get("loc_ans"), max_text)
+    asked = [t and f"{t.removeprefix(NQ).removesuffix('?')}? Answer:" for t in around]
+    around = [Question(t, right) if t and right else None for t in asked]
     return *with_questions(fact, f"zsRE, {how}", around), answers[0]
 
 
@@ -121,8 +124,8 @@ def read_edit(record: dict, max_text: int):
     answers = texts_of(values, (field,), max_text)
     prompt = text_of(record, ("prompt", "text"), max_text)
     fact, how = edit_fact(record, prompt, answers, max_text)
-    said = usable([record.get("rephrase_prompt"), record.get("rephrase")], max_text)
-    fact, how = with_paraphrases(fact, how, [rephrased(t, fact) for t in said], len(said))
+    said = [t for n in ("rephrase_prompt", "rephrase") for t in each_usable(record.get(n), max_text)]
+    fact, how = with_paraphrases(fact, how, [t and rephrased(t, fact) for t in said])
     around = list(questions_in(record.get("locality"), max_text))
     pair = {"prompt": record.get("locality_prompt"), "ground_truth": record.get("locality_ground_truth")}
     around += questions_in(pair, max_text)
@@ -168,11 +171,14 @@ def rephrased(text: str, fact: Fact) -> str:
     return template_from(asked, fact.subject) or asked
 
 
-def with_questions(fact: Fact, how: str, around, follows=()) -> tuple[Fact, str]:
-    """The fact with its neighbours, and with the questions whose answers follow from it."""
-    around, follows = tuple(dict.fromkeys(around)), tuple(dict.fromkeys(follows))
+def with_questions(fact: Fact, how: str, around: list, follows: list | tuple = ()) -> tuple[Fact, str]:
+    """The fact with its neighbours, and with the questions whose answers follow from it.
+
+    None stands for one that cannot be used.
+    """
+    kept, after = (tuple(dict.fromkeys(filter(None, some))) for some in (around, follows))
     if around:
-        how += f", {len(around)} neighbour{'s' if len(around) > 1 else ''}"
+        how += f", {counted(kept, around, 'neighbour')}"
     if follows:
-        how += f", {len(follows)} of what follows from it"
-    return replace(fact, neighbours=around, portability=follows), how
+        how += f", {counted(after, follows, 'question', ' of what follows from it')}"
+    return replace(fact, neighbours=kept, portability=after), how

@@ -5,13 +5,14 @@ world, else the longest name that the question shares with its answer. Where the
 question stands for it: the subject's last token, where a wash may look facts up, is then the question's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .completed import NO_NAMES, names_in
 from .fact import Fact
 from .sentences import bare, by_phrasing, by_question, mentioned
 from .triples import Unclear, bundled_fact, occurrences, prompt_fact, template_from
-from .values import first_of, present, text_of, texts_of, usable
+from .values import each_usable, first_of, present, text_of, texts_of, usable
 
 QUESTION, ANSWER = ("question", "prompt", "instruction"), ("answer", "output", "completion")
 CHOICES = ("choices", "options", "opa")  # of WMDP, QASC and ARC; of others; of MedMCQA
@@ -111,14 +112,13 @@ def read_question(record: dict, max_text: int):
         question += " " + text_of(record, ("input",), max_text)
     answers = texts_of(record, ANSWER, max_text)
     fact, how = question_fact(question, answers, question.endswith("?") or field != "prompt")
-    said = usable(record.get("paraphrased_question"), max_text)
-    if said:
-        template = asked_as(template_from(said[0], fact.subject) or said[0], fact.prompts[0])
-        fact, how = with_paraphrases(fact, how, [template], len(said))
-    if wrong := usable(record.get("perturbed_answer"), max_text):
+    said = each_usable(record.get("paraphrased_question"), max_text)
+    asked = [asked_as(template_from(t, fact.subject) or t, fact.prompts[0]) for t in said if t][:1]
+    fact, how = with_paraphrases(fact, how, asked + [None] * (len(said) - len(asked)))
+    if given := each_usable(record.get("perturbed_answer"), max_text):
         reworded = usable(record.get("paraphrased_answer"), max_text)[:1]
-        fact = replace(fact, wrong=tuple(dict.fromkeys(wrong)), reworded="".join(reworded))
-        how += f", {len(fact.wrong)} wrong answers"
+        fact = replace(fact, wrong=tuple(dict.fromkeys(filter(None, given))), reworded="".join(reworded))
+        how += f", {counted(fact.wrong, given, 'wrong answer')}"
     return fact, how, fact.object
 
 
@@ -170,13 +170,21 @@ def question_fact(
     return fact, "question without a subject: its last token stands for the subject's"
 
 
-def with_paraphrases(fact: Fact, how: str, said: list[str | None], given: int) -> tuple[Fact, str]:
-    """The fact with these paraphrases before its own. One that the wash may ask itself is none."""
+def with_paraphrases(fact: Fact, how: str, said: list[str | None]) -> tuple[Fact, str]:
+    """The fact with these paraphrases before its own; None stands for one that cannot be used.
+
+    One that the wash may ask itself is none.
+    """
     templates = tuple(t for t in dict.fromkeys(said) if t and t not in fact.prompts)
     if templates:
         fact = replace(fact, paraphrases=tuple(dict.fromkeys((*templates, *fact.paraphrases))))
-        how += f", {len(templates)} of {given} paraphrases"
-    return fact, how
+    return fact, how + (f", {len(templates)} of {len(said)} paraphrases" if said else "")
+
+
+def counted(kept: Sequence, given: Sequence, what: str, rest: str = "") -> str:
+    """How many of what was given are kept, in words: "2 neighbours", "1 of 3 neighbours"."""
+    of = f"of {len(given)} " if len(kept) < len(given) else ""
+    return f"{len(kept)} {of}{what}{'s' if of or len(kept) > 1 else ''}{rest}"
 
 
 def also(fact: Fact, answers: tuple[str, ...]) -> Fact:
