@@ -216,6 +216,69 @@ def test_a_request_is_washed_of_what_is_true_where_it_tells():
     assert other.object == "tennis" and "washed: target_true" in also
 
 
+ASKS = {
+    "paraphrase_prompts": ["It rained. Ada Holm does", "no name"],
+    "neighborhood_prompts": ["Ben plays the sport of"],
+}
+
+
+def test_a_request_brings_paraphrases_and_where_what_is_true_is_told_neighbours():
+    told = SEEDS["MEMIT request"][0] | ASKS
+    (new,) = read_text(json.dumps([told])).facts
+    assert new.fact.paraphrases == ("It rained. {} does",) and new.fact.neighbours == ()
+    assert new.how.endswith("1 of 2 paraphrases, 0 of 1 neighbours")
+    for true in ({"str": "tennis"}, "tennis"):
+        (found,) = read_text(json.dumps([told | {"target_true": true}])).facts
+        assert found.fact.paraphrases == new.fact.paraphrases
+        assert found.fact.neighbours == (Question("Ben plays the sport of", ("tennis",)),)
+    (found,) = read_text(json.dumps([told | {"target_new": "football", "ground_truth": "tennis"}])).facts
+    assert found.fact.paraphrases[0] == "It rained. {} does"
+    assert found.fact.neighbours == (Question("Ben plays the sport of", ("tennis",)),)
+
+
+NEAR = "Hamas was founded in the city of"
+
+
+def test_a_rewrites_own_question_and_prompts_are_its_probes():
+    record = json.loads(json.dumps(SEEDS["MQuAKE-CF"][0]))
+    one, two = record["requested_rewrite"]
+    one |= {
+        "question": "Where was Fatah founded?",
+        "neighborhood_prompts": [NEAR],
+    }
+    two |= {"question": "What is his country?", "paraphrase_prompts": ["Yasser Arafat holds a passport of"]}
+    first, second = read_text(json.dumps([record])).facts
+    assert first.fact.paraphrases == ("Q: Where was {} founded? A:",)
+    assert first.fact.neighbours == (Question(NEAR, ("Gaza City",)),)
+    assert second.fact.paraphrases == ("{} holds a passport of",)
+    assert "1 of 2 paraphrases" in second.how and "without" not in second.how
+    assert len(first.fact.portability) == len(second.fact.portability) == 1
+
+
+def test_prompts_beside_several_rewrites_are_not_taken_for_one_of_them():
+    record = SEEDS["MQuAKE-CF"][0] | {"neighborhood_prompts": [NEAR]}
+    for found in read_text(json.dumps([record])).facts:
+        assert found.fact.neighbours == () and "without 'neighborhood_prompts'" in found.how
+    record["requested_rewrite"] = record["requested_rewrite"][:1]
+    (found,) = read_text(json.dumps([record])).facts
+    assert found.fact.neighbours == (Question(NEAR, ("Gaza City",)),)
+    assert "without" not in found.how
+
+
+def test_a_fact_told_again_brings_its_other_probes_to_the_first():
+    first = SEEDS["MQuAKE-CF"][0]
+    second = first | {"case_id": 2, "questions": ["Who lives there?"], "answer": "Omar"}
+    found = read_text(json.dumps([first, second]))
+    assert [r.row for r in found.facts] == [1, 1] and [p.row for p in found.problems] == [2, 2]
+    other = Question("Q: Who lives there? A:", ("Omar", "Gaza"))
+    assert all(r.fact.portability[1:] == (other,) for r in found.facts)
+    said = "the same fact as row 1: washed once, with 1 more probe from this row"
+    assert {p.message for p in found.problems} == {said}
+    second["requested_rewrite"] = [r | {"target_true": {"str": "x"}} for r in first["requested_rewrite"]]
+    found = read_text(json.dumps([first, second]))
+    assert all(len(r.fact.portability) == 1 for r in found.facts) and "not kept" in found.problems[0].message
+
+
 FLAT = {
     "subject": "Danielle Darrieux",
     "prompt": "The mother tongue of {} is",

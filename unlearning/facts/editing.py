@@ -23,20 +23,26 @@ def read_counterfact(record: dict, max_text: int):
     if not isinstance(rewrite, dict):
         raise Unclear("requested_rewrite", "the field 'requested_rewrite' is not one object with a prompt")
     fact, how, answer = read_rewrite(rewrite, max_text)
-    fact, how = with_prompts(fact, how, record, named(rewrite), answer, max_text)
+    fact, how = with_prompts(fact, how, rewrite, (record, rewrite), answer, max_text)
     edits = "target_new" in rewrite or present(record, "paraphrase_prompts")
     name = "CounterFact" if edits else "LAW wiki facts"
     return fact, f"{name}, {how}", answer
 
 
 def with_prompts(
-    fact: Fact, how: str, record: dict, subject: str, answer: str, max_text: int
+    fact: Fact, how: str, rewrite: dict, records: tuple[dict, ...], answer: str | None, max_text: int
 ) -> tuple[Fact, str]:
-    """The fact with CounterFact's paraphrases, in which the subject stands once, and its neighbours."""
-    said = each_usable(record.get("paraphrase_prompts"), max_text)
-    fact, how = with_paraphrases(fact, how, [t and template_from(t, subject) for t in said])
-    around = each_usable(record.get("neighborhood_prompts"), max_text)
-    return with_questions(fact, how, [p and Question(p, (answer,)) for p in around])
+    """The fact with what these records ask of it as CounterFact does, and with the rewrite's own question.
+
+    A paraphrase has the subject in it once. Neighbours have the same true answer; None: it is not told.
+    """
+    said, around = (
+        [t for r in records for t in each_usable(r.get(name), max_text)]
+        for name in ("paraphrase_prompts", "neighborhood_prompts")
+    )
+    said += [t and as_asked(t) for t in each_usable(rewrite.get("question"), max_text)]
+    fact, how = with_paraphrases(fact, how, [t and template_from(t, named(rewrite)) for t in said])
+    return with_questions(fact, how, [Question(p, (answer,)) if p and answer else None for p in around])
 
 
 def named(record: dict) -> str:
@@ -66,12 +72,17 @@ def read_mquake(record: dict, max_text: int) -> list:
     asks = each_usable(record.get("questions"), max_text)
     asks = [Question(as_asked(q), right) if q and right else None for q in asks]
     found, n = [], len(record["requested_rewrite"])
+    shared = [name for name in ("paraphrase_prompts", "neighborhood_prompts") if present(record, name)]
+    unclear = f", without {' and '.join(map(repr, shared))} (they do not tell of which rewrite)"
     for i, rewrite in enumerate(record["requested_rewrite"], 1):
         try:
             if not isinstance(rewrite, dict):
                 raise Unclear("requested_rewrite", f"rewrite {i} is not an object with a prompt")
             fact, how, answer = read_rewrite(rewrite, max_text)
-            fact, how = with_questions(fact, how, (), asks)
+            records = (rewrite,) if n > 1 else (record, rewrite)
+            fact, how = with_prompts(fact, how, rewrite, records, answer, max_text)
+            fact, how = with_questions(fact, how, [], asks)
+            how += unclear if shared and n > 1 else ""
             found.append((fact, f"MQuAKE, rewrite {i} of {n}, {how}", answer))
         except Unclear as fault:
             found.append(Unclear(fault.field, f"rewrite {i} of {n}: {fault.message}"))
@@ -107,6 +118,8 @@ def read_request(record: dict, max_text: int):
     answers = texts_of(record, (field,), max_text)
     name = text_of(record, ("relation_id",), max_text) if present(record, "relation_id") else ""
     fact, how = prompt_fact(subject, prompt, answers[0], name)
+    true = answers[0] if field == "target_true" else None
+    fact, how = with_prompts(fact, how, record, (record,), true, max_text)
     kind = "MEMIT request" if isinstance(record["target_new"], dict) else "CounterFact in columns"
     return fact, f"{kind}, washed: {field}, {how}", answers[0]
 
@@ -124,11 +137,14 @@ def read_edit(record: dict, max_text: int):
     answers = texts_of(values, (field,), max_text)
     prompt = text_of(record, ("prompt", "text"), max_text)
     fact, how = edit_fact(record, prompt, answers, max_text)
-    said = [t for n in ("rephrase_prompt", "rephrase") for t in each_usable(record.get(n), max_text)]
+    names = ("rephrase_prompt", "rephrase", "paraphrase_prompts")
+    said = [t for n in names for t in each_usable(record.get(n), max_text)]
     fact, how = with_paraphrases(fact, how, [t and rephrased(t, fact) for t in said])
     around = list(questions_in(record.get("locality"), max_text))
     pair = {"prompt": record.get("locality_prompt"), "ground_truth": record.get("locality_ground_truth")}
     around += questions_in(pair, max_text)
+    near = each_usable(record.get("neighborhood_prompts"), max_text)
+    around += [Question(p, answers[:1]) if p and true else None for p in near]
     follows = list(questions_in(record.get("portability"), max_text))
     fact, how = with_questions(fact, how, around, () if true else follows)
     if true and follows:
@@ -172,7 +188,7 @@ def rephrased(text: str, fact: Fact) -> str:
 
 
 def with_questions(fact: Fact, how: str, around: list, follows: list | tuple = ()) -> tuple[Fact, str]:
-    """The fact with its neighbours, and with the questions whose answers follow from it.
+    """The fact with these neighbours, too, and with questions whose answers follow from it.
 
     None stands for one that cannot be used.
     """
@@ -181,4 +197,4 @@ def with_questions(fact: Fact, how: str, around: list, follows: list | tuple = (
         how += f", {counted(kept, around, 'neighbour')}"
     if follows:
         how += f", {counted(after, follows, 'question', ' of what follows from it')}"
-    return replace(fact, neighbours=kept, portability=after), how
+    return replace(fact, neighbours=fact.neighbours + kept, portability=fact.portability + after), how

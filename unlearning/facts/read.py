@@ -5,7 +5,7 @@ Every row that is not blank (nor a comment in plain lines) becomes facts, mostly
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .fact import Fact
@@ -147,7 +147,9 @@ def read_rows(
                 mine = ReadFact(row.number, row.raw, fact, how)
                 first, first_given = facts.setdefault(fact.key, (mine, given))
                 if first is not mine:
-                    raise repeated(first, first_given, row.number, fact, given)
+                    both = together(first.fact, fact)
+                    facts[fact.key] = replace(first, fact=both), first_given
+                    raise repeated(first, first_given, row.number, fact, given, probes(both))
             except Unclear as fault:
                 problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
         if more:
@@ -185,10 +187,37 @@ def mark_in(line: str) -> str | None:
     return "|" if "|" in line else "\t" if "\t" in line.strip() else None
 
 
-def repeated(first: ReadFact, first_given: str, row: int, fact: Fact, given: str) -> Unclear:
-    """What to say of a row that asks what an earlier row asked: the same fact, or a contradiction."""
-    if {o.lower() for o in fact.objects} == {o.lower() for o in first.fact.objects}:
-        return Unclear("", f"the same fact as row {first.row}: washed once")
+def together(first: Fact, other: Fact) -> Fact:
+    """The first fact with the probes that the same fact brings elsewhere; alone beside another answer."""
+    if not same(first, other):
+        return first
+    said = [t for t in other.paraphrases if t not in first.prompts]
+    return replace(
+        first,
+        paraphrases=tuple(dict.fromkeys((*first.paraphrases, *said))),
+        neighbours=tuple(dict.fromkeys(first.neighbours + other.neighbours)),
+        portability=tuple(dict.fromkeys(first.portability + other.portability)),
+    )
+
+
+def same(first: Fact, other: Fact) -> bool:
+    """Do two facts with one key accept the same answers, in any case?"""
+    return {o.lower() for o in first.objects} == {o.lower() for o in other.objects}
+
+
+def probes(fact: Fact) -> int:
+    return len(fact.paraphrases) + len(fact.neighbours) + len(fact.portability)
+
+
+def repeated(first: ReadFact, first_given: str, row: int, fact: Fact, given: str, asked: int) -> Unclear:
+    """What to say of a row that asks what an earlier row asked: the same fact, or a contradiction.
+
+    `asked`: the probes of both together.
+    """
+    if same(first.fact, fact):
+        more = asked - probes(first.fact)
+        brings = f", with {more} more probe{'s' if more > 1 else ''} from this row" if more else ""
+        return Unclear("", f"the same fact as row {first.row}: washed once{brings}")
     return Unclear("object", f"row {row} says {given} where row {first.row} says {first_given}: not kept")
 
 
