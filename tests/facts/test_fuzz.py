@@ -29,7 +29,7 @@ def accounted(text: str, found) -> None:
     several = ("requested_rewrite", "messages")
     if not any(isinstance(r.value, dict) and isinstance(r.value.get(n), list) for r in rows for n in several):
         assert len(told) == len(rows)
-    if found.format in ("json", "objects"):
+    if found.format in ("json", "objects", "wrapped"):
         return
     lines = list(enumerate(io.StringIO(text, newline=None), 1))
     told = {n for r in rows for n in range(r.number, r.number + r.raw.count("\n") + 1)}

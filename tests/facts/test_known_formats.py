@@ -47,6 +47,7 @@ WRITTEN = {
     "bom": lambda records: "\ufeff" + json.dumps(records),
     "jsonl": lambda records: "\r\n".join(map(json.dumps, records)),
     "objects": lambda records: "\n".join(json.dumps(r, indent=1) for r in records),
+    "wrapped": lambda records: json.dumps({"version": 2, "data": records}),
     "csv": lambda records: as_table(records, ","),
     "semicolon": lambda records: as_table(records, ";"),
     "tsv": lambda records: as_table(records, "\t"),

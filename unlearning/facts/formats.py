@@ -26,6 +26,9 @@ NESTED |= {
     *"ground_truth portability locality choices options messages perturbed_answer answer_alias".split()
 }
 NESTED |= {*"questions labels".split()}
+# An object with one of these is a record itself, and no list in it holds others.
+OF_RECORDS = {"messages", "locality", "portability", "subject", "prompt", "question", "instruction", "src"}
+OF_RECORDS |= {"text", "target_new", "ground_truth", "target_true", "requested_rewrite"}
 
 
 @dataclass(frozen=True)
@@ -193,12 +196,52 @@ def json_rows(text: str) -> Iterator[Row]:
     except (ValueError, RecursionError):
         yield from mended_rows(text, text.index("[") + 1, array=True)
         return
+    yield from element_rows(elements)
+
+
+def element_rows(elements: list) -> Iterator[Row]:
+    """Every element of a list, numbered from 1."""
     for i, element in enumerate(elements, 1):
         try:
             raw = json.dumps(element, ensure_ascii=False)
         except RecursionError:  # read at the very limit of nesting
             raw = ""
         yield Row(i, raw, _object(element))
+
+
+def lists_in(text: str, enough: Enough) -> dict[str, list]:
+    """The lists of objects in the fields of the one JSON object that a text is; none where that is a record.
+
+    Of several those whose first object has enough fields, where any has.
+    """
+    if not text.lstrip().startswith("{"):
+        return {}
+    try:
+        around = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    names = {name.strip().lower() for name in around}
+    if names & OF_RECORDS or enough(names):
+        return {}
+    found = {n: v for n, v in around.items() if isinstance(v, list) and any(isinstance(x, dict) for x in v)}
+    records = {n: v for n, v in found.items() if enough(first_names(v))}
+    return records or found
+
+
+def first_names(values: list) -> set[str]:
+    """The lower-case names of the fields of the first object in a list."""
+    return {name.strip().lower() for name in next(v for v in values if isinstance(v, dict))}
+
+
+def wrapped_rows(text: str, enough: Enough) -> Iterator[Row]:
+    """Every element of the one list of objects in a JSON object; of several lists none is read."""
+    found = lists_in(text, enough)
+    if len(found) > 1:
+        names = " and ".join(map(repr, found))
+        message = f"one JSON object with several lists of records, in the fields {names}: keep one of them"
+        yield Row(1, text.strip(), Unclear(next(iter(found)), message))
+        return
+    yield from element_rows(*found.values())
 
 
 def mended_rows(text: str, at: int = 0, array: bool = False) -> Iterator[Row]:
@@ -274,6 +317,7 @@ def formats(enough: Enough) -> tuple[Format, ...]:
     """
     return (
         Format("json", lambda text: re.match(r"\s*\[\s*(\{|\]\s*$)", text) is not None, json_rows),
+        Format("wrapped", lambda text: bool(lists_in(text, enough)), lambda text: wrapped_rows(text, enough)),
         Format("objects", over_lines, mended_rows),
         Format("jsonl", lambda text: OBJECT.match(text) is not None, jsonl_rows),
         _table("csv", ",", enough),

@@ -51,7 +51,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a text held. `format` is "lines", "csv", "tsv", "json", "jsonl" or "objects"."""
+    """What a text held. `format` is "lines", "csv", "tsv", "json", "jsonl", "objects", or "wrapped".
+
+    Wrapped is a list in a field of one JSON object.
+    """
 
     facts: tuple[ReadFact, ...]
     problems: tuple[Problem, ...]

@@ -158,8 +158,12 @@ def only(found: list) -> tuple[Fact, str, str]:
 def span(body: str, form: Format, number: int, whole: bool = False) -> tuple[int, int]:
     """Where the row stands; `whole`: with its line's end, or the comma after or before it.
 
-    Raises Unclear for JSON objects that go over several lines.
+    Raises Unclear for JSON objects that go over several lines, and for rows within one.
     """
+    if form.name == "wrapped":
+        raise Unclear(
+            "", "a row of a list within a JSON object cannot be changed here: change it in the text"
+        )
     if form.name == "objects":
         raise Unclear("", "JSON that goes over several lines cannot be changed here: change it in the text")
     if form.name != "json":
