@@ -300,3 +300,9 @@ def test_a_row_of_a_list_within_an_object_cannot_be_changed_and_says_so():
     for change in (lambda: remove(text, 1), lambda: rewrite(text, 1, "France", "capital", "Paris")):
         with pytest.raises(Unclear, match="within a JSON object cannot be changed here"):
             change()
+
+
+def test_of_two_fields_of_one_name_the_one_that_is_read_is_changed():
+    record = {"Subject": "Rome", "subject": "Spain", "relation": "capital", "object": "Madrid"}
+    new = rewrite(json.dumps([record]), 1, "Kenya", "capital", "Nairobi")
+    assert json.loads(new) == [record | {"subject": "Kenya", "object": "Nairobi"}]

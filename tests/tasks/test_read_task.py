@@ -39,6 +39,15 @@ def test_every_shape_is_the_same_task(shape):
     assert (len(task.train), len(task.test)) == (24, 6)
 
 
+def test_a_field_that_is_not_read_beside_another_of_its_name_is_named():
+    asked = {"question": "a?", "Question": "c?", "answer": "b"}
+    assert reading(json.dumps([asked])).samples[0].how == (
+        "question and answer, 'Question' not read beside 'question'"
+    )
+    fact = {"subject": "Rome", "Subject": "Bonn", "relation": "mayor", "object": "x"}
+    assert reading(json.dumps([fact])).samples[0].how.count("not read") == 1
+
+
 def test_the_split_is_by_seed_and_not_by_order():
     text = dict(shapes())["csv"]
     first = read_task(text, "x", seed=1)

@@ -166,7 +166,8 @@ def understand(row: Row, models_guess: Guess | None, max_line: int) -> list[Read
     if isinstance(line, Unclear):
         raise line
     if isinstance(line, dict):
-        return read_record(line, max_line)
+        found = read_record(line, max_line)
+        return [f if isinstance(f, Unclear) else (f[0], f[1] + row.note, f[2]) for f in found]
     if len(line) > max_line:
         raise Unclear("", f"a line of {len(line):,} characters: at most {max_line:,}")
     mark = mark_in(line)

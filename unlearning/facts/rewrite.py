@@ -258,7 +258,8 @@ def with_value(record: dict, name: str, value) -> dict:
     names = [key for key in record if key.strip().lower() == name]
     if value == "":
         return {k: v for k, v in record.items() if k not in names}
-    return {**record, names[0] if names else name: value}
+    read = name if name in names or not names else names[0]
+    return {**record, read: value}
 
 
 def counterfact(record: dict, row: Row, given: Given, keep: bool) -> dict:

@@ -60,13 +60,13 @@ def understood(row: Row) -> list[Understood | Unclear]:
     if form is FACT:
         return of_facts(row)
     if form is CHAT:
-        return of_chat(value)
+        return [f if isinstance(f, Unclear) else (*f[:2], f[2] + row.note) for f in of_chat(value)]
     sample = form.sample(value)
     most = MAX_PASSAGE if form.sample is passage else MAX_LINE
     for name, said in (("question", sample.prompt), ("answer", sample.answer)):
         if len(said) > most:
             raise Unclear(name, f"the field '{name}' has more than {most:,} characters")
-    return [(form, sample, form.name if not sample.kind else f"{form.name}, {sample.kind}")]
+    return [(form, sample, f"{form.name}{f', {sample.kind}' if sample.kind else ''}{row.note}")]
 
 
 def of_chat(record: dict) -> list[Understood | Unclear]:
