@@ -13,6 +13,7 @@ from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, answered_turns
 from ..facts.read import MAX_LINE, mark_in, understand
 from ..facts.records import OBJECT_FIELDS, kind_of
 from ..facts.triples import Unclear
+from ..facts.values import flat, present
 from .task import MARKED, Sample
 
 LETTERS = "ABCDEFGHIJ"  # of choices
@@ -63,7 +64,7 @@ def understood(row: Row) -> list[Understood | Unclear]:
         return [f if isinstance(f, Unclear) else (*f[:2], f[2] + row.note) for f in of_chat(value)]
     sample = form.sample(value)
     most = MAX_PASSAGE if form.sample is passage else MAX_LINE
-    for name, said in (("question", sample.prompt), ("answer", sample.answer)):
+    for name, said in (("question", sample.prompt), *(("answer", a) for a in sample.answers)):
         if len(said) > most:
             raise Unclear(name, f"the field '{name}' has more than {most:,} characters")
     return [(form, sample, f"{form.name}{f', {sample.kind}' if sample.kind else ''}{row.note}")]
@@ -101,19 +102,38 @@ def of_facts(row: Row) -> list[Understood | Unclear]:
 
 def field(record: dict, *names: str) -> str:
     """The first of these fields that is there, as text with its line breaks. Raises Unclear."""
-    name = next((n for n in names if record.get(n) is not None), names[0])
-    value = record.get(name)
-    if not isinstance(value, str | int | float) or isinstance(value, bool) or not str(value).strip():
-        raise Unclear(names[0], f"the field {names[0]!r} is missing or empty")
+    name = there(record, *names)
+    value = record[name]
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise Unclear(name, f"the field {name!r} is not text")
     return str(value).strip()
+
+
+def there(record: dict, *names: str) -> str:
+    """The first of these fields that is there, and not empty. Raises Unclear."""
+    name = next((n for n in names if present(record, n)), None)
+    if name is None:
+        raise Unclear(names[0], f"the field {names[0]!r} is missing or empty")
+    return name
+
+
+def texts(record: dict, *names: str) -> tuple[str, ...]:
+    """As `field`, where it may also be a list of texts, or an object with the text as "str"."""
+    name = there(record, *names)
+    value = record[name]
+    value = value.get("str") if isinstance(value, dict) else value
+    found = tuple(dict.fromkeys(t for v in flat(value) if (t := str(v).strip())))
+    if not found:
+        raise Unclear(name, f"the field {name!r} is not text, nor a list of texts")
+    return found
 
 
 def answered(record: dict) -> Sample:
     """question (or prompt, or instruction with input) and answer (or output, or completion)."""
     question = field(record, *QUESTION)
-    if str(record.get("input") or "").strip():
-        question += "\n" + str(record["input"]).strip()
-    return Sample(question, (field(record, *ANSWER),))
+    if present(record, "input"):
+        question += "\n" + field(record, "input")
+    return Sample(question, texts(record, *ANSWER))
 
 
 def is_worked(record: dict) -> bool:
