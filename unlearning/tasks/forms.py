@@ -6,7 +6,7 @@ words their prompts is not known here: the prompts below are ours, in the manner
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..facts.formats import Row
 from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, answered_turns
@@ -170,7 +170,10 @@ def choices(record: dict) -> Sample:
 
 
 def medical(record: dict) -> Sample:
-    """MedMCQA: opa to opd; cop counts from 0, as in openlifescienceai/medmcqa; kind: the subject."""
+    """MedMCQA: opa to opd; cop counts from 0, as in openlifescienceai/medmcqa; kind: the subject.
+
+    A file whose cop counts from 1 is first brought `from_zero`.
+    """
     options = [field(record, name) for name in ("opa", "opb", "opc", "opd")]
     key = field(record, "cop")
     if key == "-1":
@@ -178,6 +181,27 @@ def medical(record: dict) -> Sample:
     sample = lettered(field(record, "question"), options, numbered("cop", key, 4), "cop")
     about = record.get("subject_name")
     return Sample(sample.prompt, sample.answers, about.strip() if isinstance(about, str) else "")
+
+
+def from_zero(rows: list[Row]) -> list[Row]:
+    """MedMCQA's rows with `cop` from 0. Where it is 4 somewhere and 0 nowhere, it counts from 1 in all."""
+    cops = {row.number: cop_of(row) for row in rows}
+    if 0 in cops.values() or 4 not in cops.values():
+        return rows
+    note = ", its cop counts from 1"
+    return [
+        replace(row, value=row.value | {"cop": cop - 1}, note=row.note + note)
+        if (cop := cops[row.number]) in (1, 2, 3, 4)
+        else row
+        for row in rows
+    ]
+
+
+def cop_of(row: Row) -> int | None:
+    """The number in a row's field `cop`; None where there is none, or the row is not MedMCQA's."""
+    record = row.value if isinstance(row.value, dict) and "opa" in row.value else {}
+    found = re.fullmatch(r"\s*(\d)(\.0)?\s*", str(record.get("cop")))
+    return int(found[1]) if found else None
 
 
 def numbered(name: str, key: str, n: int) -> int:
