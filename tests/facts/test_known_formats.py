@@ -413,10 +413,11 @@ def test_muse_passages_go_on_from_their_last_token():
     assert (question.prompt(), question.object) == ("Q: Which group won the league? A:", "The Reds")
 
 
-def test_multiple_choice_is_a_probe_and_each_row_says_so():
+def test_multiple_choice_is_no_fact_and_each_row_says_where_it_can_be_used():
     reading = read_text(json.dumps(SEEDS["WMDP"]))
     assert reading.facts == () and [p.row for p in reading.problems] == [1, 2]
-    assert all(p.field == "choices" and "a probe of a model" in p.message for p in reading.problems)
+    said = "not a fact to wash or probe: learn or forget it as a task (learn --task or --forget)"
+    assert all(p.field == "choices" and p.message.endswith(said) for p in reading.problems)
 
 
 @pytest.mark.parametrize("name", SEEDS)

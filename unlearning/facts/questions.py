@@ -20,12 +20,13 @@ BEGINNINGS = NO_NAMES | set("did does do has have had can could will would name 
 MAX_WORDS = 8  # of a name that is looked for in an answer
 MAX_PASSAGE = 20_000  # characters of a passage and of how it goes on, whatever the limit of other fields
 WHOLE = "{}"
+NO_FACT = "not a fact to wash or probe: learn or forget it as a task (learn --task or --forget)"
 
 
 def read_choices(record: dict, max_text: int):
-    """A multiple-choice question (WMDP and its like) measures a model, and states no fact."""
+    """A multiple-choice question (WMDP and its like) states no fact; it is one of a task (`tasks/`)."""
     field = next(n for n in CHOICES if n in record)
-    raise Unclear(field, "a multiple-choice question: a probe of a model, not a fact to wash")
+    raise Unclear(field, f"the field {field!r} makes it a multiple-choice question, {NO_FACT}")
 
 
 def read_chat(record: dict, max_text: int) -> list:
