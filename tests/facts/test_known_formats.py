@@ -301,6 +301,14 @@ def test_counterfact_in_columns_is_washed_of_what_is_true_and_never_of_what_is_n
     assert question.sample.answers == ("French",)
 
 
+@pytest.mark.parametrize("gone", ["", "subject"])
+def test_another_answer_beside_what_is_true_is_not_washed_but_named(gone):
+    record = FLAT | {"prompt": "The mother tongue of Danielle Darrieux is", "answer": "Dutch"}
+    record.pop(gone, None)
+    (found,) = read_text(json.dumps([record])).facts
+    assert found.fact.objects == ("French",) and found.how.endswith("without its 'answer'")
+
+
 def test_counterfact_in_columns_without_what_is_true_says_what_is_washed_of_it():
     (found,) = read_text(as_table([FLAT | {"target_true": ""}], ",")).facts
     assert found.fact.object == "English" and "washed: target_new" in found.how

@@ -10,7 +10,7 @@ from .questions import WHOLE, counted, question_fact, with_paraphrases
 from .triples import Unclear, prompt_fact, template_from
 from .values import as_asked, each_usable, present, questions_in, text_of, texts_of, told_true, usable
 
-EXTRA = ("object", "target", "answer")  # of EasyEdit's records, where ground_truth tells more
+EXTRA = ("object", "target", "answer")  # answers that do not count beside what an edit tells as true
 NQ = "nq question: "  # before the questions about other things in MEND's zsRE
 
 
@@ -121,7 +121,7 @@ def read_request(record: dict, max_text: int):
     true = answers[0] if field == "target_true" else None
     fact, how = with_prompts(fact, how, record, (record,), true, max_text)
     kind = "MEMIT request" if isinstance(record["target_new"], dict) else "CounterFact in columns"
-    return fact, f"{kind}, washed: {field}, {how}", answers[0]
+    return fact, f"{kind}, washed: {field}, {how}{left_out(record)}", answers[0]
 
 
 def read_edit(record: dict, max_text: int):
@@ -149,10 +149,15 @@ def read_edit(record: dict, max_text: int):
     fact, how = with_questions(fact, how, around, () if true else follows)
     if true and follows:
         how += ", portability left out (it asks about the new fact)"
-    if extra := [n for n in EXTRA if present(record, n)]:
-        how += f", without its {' and '.join(map(repr, extra))}"
+    how += left_out(record)
     name = "KnowEdit" if knowedit else "CounterFact in columns" if true == "target_true" else "EasyEdit"
     return fact, f"{name}, washed: {field}, {how}", answers[0]
+
+
+def left_out(record: dict) -> str:
+    """What to say of answers beside the one that is washed."""
+    extra = [repr(n) for n in EXTRA if present(record, n)]
+    return f", without its {' and '.join(extra)}" if extra else ""
 
 
 def edit_fact(record: dict, prompt: str, answers: tuple[str, ...], max_text: int) -> tuple[Fact, str]:

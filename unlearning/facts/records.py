@@ -77,7 +77,8 @@ def is_request(record: dict) -> bool:
 def is_edit(record: dict) -> bool:
     """Of EasyEdit and KnowEdit: a prompt, and what is to be said, as text."""
     told = has("target_new", "labels", "ground_truth")(record)
-    answered = has(*EXTRA)(record) and not told_true(record)
+    true = told_true(record) or ("target_new" in record and present(record, "target_true"))
+    answered = has(*EXTRA)(record) and not true
     return told and has("prompt", "text")(record) and not answered
 
 
