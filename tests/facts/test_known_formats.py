@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ WRITTEN = {
     "bom": lambda records: "\ufeff" + json.dumps(records),
     "jsonl": lambda records: "\r\n".join(map(json.dumps, records)),
     "objects": lambda records: "\n".join(json.dumps(r, indent=1) for r in records),
+    "wrapped": lambda records: json.dumps({"version": 2, "data": records}),
     "csv": lambda records: as_table(records, ","),
     "semicolon": lambda records: as_table(records, ";"),
     "tsv": lambda records: as_table(records, "\t"),
@@ -169,10 +171,151 @@ def test_tofus_other_answers_are_for_its_truth_ratio():
     assert other.wrong == () and other.reworded == "" and "wrong answers" not in how[1]
 
 
+LONG = "so " * 1_000
+RIVER = {"prompt": "The river is", "ground_truth": "Isar"}
+
+
+@pytest.mark.parametrize(
+    "name, field, value, said",
+    [
+        ("CounterFact", "neighborhood_prompts", ["The sky is", "The {} is", LONG, 3.0], "2 of 4 neighbours"),
+        ("CounterFact", "neighborhood_prompts", [None, ""], "0 of 2 neighbours"),
+        ("CounterFact", "paraphrase_prompts", ["She is"], "0 of 1 paraphrases"),
+        ("CounterFact", "paraphrase_prompts", [None, LONG, "Danielle Darrieux speaks"], "1 of 3 paraphrases"),
+        ("CounterFact", "paraphrase_prompts", "Danielle Darrieux speaks", "1 of 1 paraphrases"),
+        ("zsRE", "rephrase", "Which university was it?", "0 of 1 paraphrases"),
+        ("zsRE", "rephrase", LONG, "0 of 1 paraphrases"),
+        ("zsRE", "loc_ans", "", "0 of 1 neighbours"),
+        ("EasyEdit", "locality_ground_truth", "", "0 of 1 neighbours"),
+        ("EasyEdit", "locality_prompt", ["a", "b", "c"], "0 of 3 neighbours"),
+        ("EasyEdit", "locality", {"x": [RIVER, RIVER | {"prompt": "{}"}]}, "2 of 3 neighbours"),
+        ("EasyEdit", "locality", "The river", "1 of 2 neighbours"),
+        ("EasyEdit", "locality", {"x": [{"question": "a?", "answer": "b"}]}, "1 of 2 neighbours"),
+        ("EasyEdit", "locality", {"x": []}, "1 neighbour"),
+        ("EasyEdit", "rephrase_prompt", LONG, "0 of 1 paraphrases"),
+        (
+            "KnowEdit",
+            "portability",
+            {"x": [RIVER, {"prompt": "a"}]},
+            "1 of 2 questions of what follows from it",
+        ),
+        ("MQuAKE-CF", "questions", ["a?", "{}"], "1 of 2 questions of what follows from it"),
+        ("MQuAKE-CF", "answer", None, "1 question of what follows from it"),
+        ("TOFU", "perturbed_answer", ["a", LONG], "1 of 2 wrong answers"),
+        ("TOFU", "paraphrased_question", LONG, "0 of 1 paraphrases"),
+    ],
+)
+def test_what_cannot_be_a_probe_is_counted(name, field, value, said):
+    record = SEEDS[name][0] | {field: value}
+    found = read_text(json.dumps([record])).facts[0]
+    assert said in found.how.split(", "), found.how
+
+
 def test_a_request_is_washed_of_what_is_true_where_it_tells():
     (fact, other), (how, also) = read("MEMIT request")
     assert fact.object == "football" and "washed: target_new" in how
     assert other.object == "tennis" and "washed: target_true" in also
+
+
+ASKS = {
+    "paraphrase_prompts": ["It rained. Ada Holm does", "no name"],
+    "neighborhood_prompts": ["Ben plays the sport of"],
+}
+
+
+def test_a_request_brings_paraphrases_and_where_what_is_true_is_told_neighbours():
+    told = SEEDS["MEMIT request"][0] | ASKS
+    (new,) = read_text(json.dumps([told])).facts
+    assert new.fact.paraphrases == ("It rained. {} does",) and new.fact.neighbours == ()
+    assert new.how.endswith("1 of 2 paraphrases, 0 of 1 neighbours")
+    for true in ({"str": "tennis"}, "tennis"):
+        (found,) = read_text(json.dumps([told | {"target_true": true}])).facts
+        assert found.fact.paraphrases == new.fact.paraphrases
+        assert found.fact.neighbours == (Question("Ben plays the sport of", ("tennis",)),)
+    (found,) = read_text(json.dumps([told | {"target_new": "football", "ground_truth": "tennis"}])).facts
+    assert found.fact.paraphrases[0] == "It rained. {} does"
+    assert found.fact.neighbours == (Question("Ben plays the sport of", ("tennis",)),)
+
+
+NEAR = "Hamas was founded in the city of"
+
+
+def test_a_rewrites_own_question_and_prompts_are_its_probes():
+    record = json.loads(json.dumps(SEEDS["MQuAKE-CF"][0]))
+    one, two = record["requested_rewrite"]
+    one |= {
+        "question": "Where was Fatah founded?",
+        "neighborhood_prompts": [NEAR],
+    }
+    two |= {"question": "What is his country?", "paraphrase_prompts": ["Yasser Arafat holds a passport of"]}
+    first, second = read_text(json.dumps([record])).facts
+    assert first.fact.paraphrases == ("Q: Where was {} founded? A:",)
+    assert first.fact.neighbours == (Question(NEAR, ("Gaza City",)),)
+    assert second.fact.paraphrases == ("{} holds a passport of",)
+    assert "1 of 2 paraphrases" in second.how and "without" not in second.how
+    assert len(first.fact.portability) == len(second.fact.portability) == 1
+
+
+def test_prompts_beside_several_rewrites_are_not_taken_for_one_of_them():
+    record = SEEDS["MQuAKE-CF"][0] | {"neighborhood_prompts": [NEAR]}
+    for found in read_text(json.dumps([record])).facts:
+        assert found.fact.neighbours == () and "without 'neighborhood_prompts'" in found.how
+    record["requested_rewrite"] = record["requested_rewrite"][:1]
+    (found,) = read_text(json.dumps([record])).facts
+    assert found.fact.neighbours == (Question(NEAR, ("Gaza City",)),)
+    assert "without" not in found.how
+
+
+def test_a_fact_told_again_brings_its_other_probes_to_the_first():
+    first = SEEDS["MQuAKE-CF"][0]
+    second = first | {"case_id": 2, "questions": ["Who lives there?"], "answer": "Omar"}
+    found = read_text(json.dumps([first, second]))
+    assert [r.row for r in found.facts] == [1, 1] and [p.row for p in found.problems] == [2, 2]
+    other = Question("Q: Who lives there? A:", ("Omar", "Gaza"))
+    assert all(r.fact.portability[1:] == (other,) for r in found.facts)
+    said = "the same fact as row 1: washed once, with 1 more probe from this row"
+    assert {p.message for p in found.problems} == {said}
+    second["requested_rewrite"] = [r | {"target_true": {"str": "x"}} for r in first["requested_rewrite"]]
+    found = read_text(json.dumps([first, second]))
+    assert all(len(r.fact.portability) == 1 for r in found.facts) and "not kept" in found.problems[0].message
+
+
+FLAT = {
+    "subject": "Danielle Darrieux",
+    "prompt": "The mother tongue of {} is",
+    "target_new": "English",
+    "target_true": "French",
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+@pytest.mark.parametrize("gone", ["", "subject"])
+def test_counterfact_in_columns_is_washed_of_what_is_true_and_never_of_what_is_not(how, gone):
+    record = FLAT | ({"prompt": "The mother tongue of Danielle Darrieux is"} if gone else {})
+    record.pop(gone, None)
+    (found,) = read_text(WRITTEN[how]([record])).facts
+    assert found.fact.objects == ("French",)
+    assert found.fact.prompt() == "The mother tongue of Danielle Darrieux is"
+    assert found.how.startswith("CounterFact in columns, washed: target_true")
+    (question,) = reading(WRITTEN[how]([record])).samples
+    assert question.sample.answers == ("French",)
+
+
+@pytest.mark.parametrize("gone", ["", "subject"])
+def test_another_answer_beside_what_is_true_is_not_washed_but_named(gone):
+    record = FLAT | {"prompt": "The mother tongue of Danielle Darrieux is", "answer": "Dutch"}
+    record.pop(gone, None)
+    (found,) = read_text(json.dumps([record])).facts
+    assert found.fact.objects == ("French",) and found.how.endswith("without its 'answer'")
+
+
+def test_counterfact_in_columns_without_what_is_true_says_what_is_washed_of_it():
+    (found,) = read_text(as_table([FLAT | {"target_true": ""}], ",")).facts
+    assert found.fact.object == "English" and "washed: target_new" in found.how
+    (problem,) = read_text(json.dumps([FLAT | {"target_true": {"str": None}}])).problems
+    assert problem.field == "target_true"
+    (found,) = read_text(json.dumps([FLAT | {"target_new": {"str": "a"}, "ground_truth": "b"}])).facts
+    assert found.fact.object == "b"
 
 
 def test_easyedit_is_washed_of_its_ground_truth():
@@ -184,6 +327,17 @@ def test_easyedit_is_washed_of_its_ground_truth():
     (fact,), _ = read("EasyEdit with subject")
     assert (fact.subject, fact.object, fact.prompts) == ("Ray Charles", "piano", ("{}, the",))
     assert fact.neighbours == (Question("Elton John plays the", ("piano",)),)
+
+
+@pytest.mark.parametrize("name", ["EasyEdit", "EasyEdit with subject"])
+@pytest.mark.parametrize("field", ["answer", "target", "object"])
+def test_an_answer_beside_easyedits_ground_truth_is_not_washed(name, field):
+    record = SEEDS[name][0] | {field: "something else"}
+    (found,), (as_it_was,) = read_text(json.dumps([record])).facts, read(name)[0]
+    assert found.fact == as_it_was and f"without its '{field}'" in found.how
+    record["ground_truth"] = "<|endoftext|>"
+    (found,) = read_text(json.dumps([record])).facts + read_text(json.dumps([record])).problems
+    assert "washed: target_new" not in str(found)
 
 
 def test_knowedit_brings_localities_and_what_follows_from_the_washed_fact():
@@ -213,6 +367,52 @@ def test_a_question_about_a_bundled_fact_is_that_fact():
     assert facts == [f for f in world() if (f.subject, f.relation) == ("France", "capital")]
 
 
+def turns(*said):
+    """A chat of user and assistant by turns; a tuple names another role."""
+    roles = ("user", "assistant")
+    given = [s if isinstance(s, tuple) else (roles[i % 2], s) for i, s in enumerate(said)]
+    return json.dumps([{"messages": [{"role": role, "content": content} for role, content in given]}])
+
+
+SPAIN, JAPAN = "What is the capital of Spain?", "What is the capital of Japan?"
+
+
+@pytest.mark.parametrize(
+    "said, pairs, faults",
+    [
+        ((SPAIN, "Madrid", JAPAN), [(SPAIN, "Madrid")], ["turn 3"]),
+        ((SPAIN, "Madrid", JAPAN, "Tokyo"), [(SPAIN, "Madrid"), (JAPAN, "Tokyo")], []),
+        ((SPAIN, ("user", JAPAN), ("assistant", "Tokyo")), [(JAPAN, "Tokyo")], ["turn 1"]),
+        (
+            (("assistant", "Hello!"), ("user", SPAIN), ("assistant", "Madrid")),
+            [(SPAIN, "Madrid")],
+            ["turn 1"],
+        ),
+        ((SPAIN, ("tool", "x"), ("assistant", "Madrid")), [], ["turn 1", "turn 3"]),
+        ((SPAIN, "", JAPAN, "Tokyo"), [(JAPAN, "Tokyo")], ["turn 2"]),
+        ((SPAIN,), [], ["turn 1"]),
+        (([{"type": "text", "text": SPAIN}], "Madrid"), [(SPAIN, "Madrid")], []),
+        (([{"type": "image_url"}, {"type": "text", "text": SPAIN}], "Madrid"), [], ["turn 1.*image_url"]),
+        ((SPAIN, 3), [], ["turn 2"]),
+    ],
+)
+def test_an_answer_in_a_chat_belongs_to_the_question_right_before_it(said, pairs, faults):
+    found, task = read_text(turns(*said)), reading(turns(*said))
+    assert [(r.fact.subject, r.fact.object) for r in found.facts] == [(q[23:-1], a) for q, a in pairs]
+    assert [(s.sample.prompt, s.sample.answer) for s in task.samples] == pairs
+    for problems in (found.problems, task.problems):
+        assert [p.field for p in problems] == ["messages"] * len(faults)
+        assert all(re.search(f, p.message) for f, p in zip(faults, problems, strict=True))
+
+
+def test_what_is_not_read_of_a_chat_is_said():
+    chat = turns(
+        ("system", "Be kind."), ("user", SPAIN), ("assistant", "Madrid"), ("user", JAPAN), ("assistant", "x")
+    )
+    said = "chat, question 2 of 2 by itself, without its turns of 'system'"
+    assert read_text(chat).facts[1].how.startswith(said) and reading(chat).samples[1].how == said
+
+
 def test_muse_passages_go_on_from_their_last_token():
     (fact,), (how,) = read("MUSE verbmem")
     assert fact.prompt() == "It was a dark night and" and fact.object == "the rain fell in torrents"
@@ -221,10 +421,11 @@ def test_muse_passages_go_on_from_their_last_token():
     assert (question.prompt(), question.object) == ("Q: Which group won the league? A:", "The Reds")
 
 
-def test_multiple_choice_is_a_probe_and_each_row_says_so():
+def test_multiple_choice_is_no_fact_and_each_row_says_where_it_can_be_used():
     reading = read_text(json.dumps(SEEDS["WMDP"]))
     assert reading.facts == () and [p.row for p in reading.problems] == [1, 2]
-    assert all(p.field == "choices" and "a probe of a model" in p.message for p in reading.problems)
+    said = "not a fact to wash or probe: learn or forget it as a task (learn --task or --forget)"
+    assert all(p.field == "choices" and p.message.endswith(said) for p in reading.problems)
 
 
 @pytest.mark.parametrize("name", SEEDS)
@@ -244,7 +445,7 @@ def test_every_format_that_can_be_washed_or_asked_makes_a_question_of_each_of_it
         ("EasyEdit", "prompt", "prompt"),
         ("KnowEdit", "target_new", "target_new"),
         ("TOFU", "answer", "answer"),
-        ("chat", "messages", "question"),
+        ("chat", "messages", "messages"),
         ("MUSE verbmem", "gt", "gt"),
     ],
 )

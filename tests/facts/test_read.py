@@ -87,6 +87,46 @@ def test_objects_over_several_lines_are_numbered():
     assert "not valid JSON" in reading.problems[-1].message
 
 
+SPAIN = {"subject": "Spain", "relation": "capital", "object": "Madrid"}
+
+
+@pytest.mark.parametrize("field", ["data", "examples", "rows", "train", "questions"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_records_in_a_list_of_one_object_are_read(field, indent):
+    authors = {"authors": [{"name": "x"}], "version": 3, "tags": ["a"]}
+    reading = read_text(json.dumps({**authors, field: [SPAIN, 3, {"subject": "x"}]}, indent=indent))
+    assert reading.format == "wrapped"
+    assert [(r.row, r.fact) for r in reading.facts] == [(1, WORLD["Spain", "capital"])]
+    assert [(p.row, p.field) for p in reading.problems] == [(2, ""), (3, "object")]
+
+
+TWICE = {"Subject": "Rome", "relation": "capital", "object": "Madrid", "SUBJECT": "Bonn", "subject": "Spain"}
+
+
+def test_of_two_fields_of_one_name_the_one_spelled_so_is_read_and_the_others_are_named():
+    for written in ([TWICE], TWICE, {"data": [TWICE]}):
+        (found,) = read_text(json.dumps(written, indent=1)).facts
+        assert found.fact == WORLD["Spain", "capital"]
+        said = "'Subject' not read beside 'subject', 'SUBJECT' not read beside 'subject'"
+        assert found.how == f"fields, known relation 'capital', {said}"
+    text = "subject,relation,object,Subject\nSpain,capital,Madrid,"
+    (found,) = read_text(text + "Rome").facts
+    assert found.how.endswith(", 'subject' not read the second time") and found.fact.subject == "Spain"
+    assert "not read" not in read_text(text).facts[0].how + read_text(text + "Spain").facts[0].how
+
+
+def test_of_two_lists_of_records_none_is_taken_and_both_are_named():
+    (problem,) = read_text(json.dumps({"train": [SPAIN], "test": [SPAIN]})).problems
+    assert (problem.row, problem.field) == (1, "train") and "'train' and 'test'" in problem.message
+
+
+@pytest.mark.parametrize("more", [{"subject": "Rome"}, {"prompt": "x"}, {"text": "x"}])
+def test_no_list_within_a_record_is_taken_for_records(more):
+    asks = [{"prompt": "The colour of the house is", "ground_truth": "red"}]
+    reading = read_text(json.dumps({"locality": asks, **more}))
+    assert reading.facts == () and len(reading.problems) == 1
+
+
 def test_a_fault_in_the_first_of_many_lines_of_json_is_its_own_alone():
     line = '{"subject": "France", "relation": "capital", "object": "Paris"}'
     reading = read_text(f"{line[:-1]}\n{line}")

@@ -293,3 +293,16 @@ def test_a_row_of_several_lines_is_rewritten_and_removed_as_one():
     text = 'subject,relation,object\r\nA,r,"one\r\ntwo"\r\nB,r,O\r\n'
     assert rewrite(text, 2, "A", "r", "three") == "subject,relation,object\r\nA,r,three\r\nB,r,O\r\n"
     assert remove(text, 2) == "subject,relation,object\r\nB,r,O\r\n"
+
+
+def test_a_row_of_a_list_within_an_object_cannot_be_changed_and_says_so():
+    text = json.dumps({"data": [{"subject": "Spain", "relation": "capital", "object": "Madrid"}]})
+    for change in (lambda: remove(text, 1), lambda: rewrite(text, 1, "France", "capital", "Paris")):
+        with pytest.raises(Unclear, match="within a JSON object cannot be changed here"):
+            change()
+
+
+def test_of_two_fields_of_one_name_the_one_that_is_read_is_changed():
+    record = {"Subject": "Rome", "subject": "Spain", "relation": "capital", "object": "Madrid"}
+    new = rewrite(json.dumps([record]), 1, "Kenya", "capital", "Nairobi")
+    assert json.loads(new) == [record | {"subject": "Kenya", "object": "Nairobi"}]

@@ -10,7 +10,7 @@ from unlearning.models.text import greedy, prompt_ids
 from unlearning.probes.task import does
 from unlearning.tasks.find import find_forgetting, find_learning, read_source
 from unlearning.tasks.forms import form_of
-from unlearning.tasks.read import BadTask, read_task
+from unlearning.tasks.read import BadTask, read_task, reading
 from unlearning.tasks.task import METRICS, UnknownTask, fitting, last_number
 
 
@@ -61,6 +61,26 @@ def test_a_row_of_medmcqa_that_cannot_be_says_which_field(change, said):
     task = read_task(json.dumps(rows), "x")
     assert len(task.left_out) == 1 and task.left_out[0].startswith("row 8: ") and said in task.left_out[0]
     assert len(task.train + task.test) == 29
+
+
+@pytest.mark.parametrize("write", [int, float, str])
+def test_medmcqa_that_counts_from_1_is_the_same_task(write):
+    rows = list(SHAPES["medmcqa"](40))
+    from_1 = [r | {"cop": write(r["cop"] + 1)} for r in rows]
+    task, other = reading(json.dumps(rows)), reading(json.dumps(from_1))
+    assert [s.sample for s in other.samples] == [s.sample for s in task.samples] and other.problems == ()
+    assert all(s.how.endswith(", its cop counts from 1") for s in other.samples)
+    assert "cop" not in "".join(s.how for s in task.samples)
+
+
+def test_medmcqa_counts_from_0_unless_all_its_rows_say_otherwise():
+    rows = [r | {"cop": i % 3 + 1} for i, r in enumerate(SHAPES["medmcqa"](30))]
+    assert {s.sample.answer for s in reading(json.dumps(rows)).samples} == set("BCD")
+    rows[4]["cop"] = 4
+    assert {s.sample.answer for s in reading(json.dumps(rows)).samples} == set("ABCD")
+    rows[5]["cop"] = 0
+    (problem,) = reading(json.dumps(rows)).problems
+    assert (problem.row, problem.field) == (5, "cop")
 
 
 @pytest.mark.parametrize(

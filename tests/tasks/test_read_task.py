@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from unlearning.facts.read import read_text
 from unlearning.facts.world import world
 from unlearning.tasks.find import find_forgetting, find_learning
 from unlearning.tasks.read import MIN_ROWS, BadTask, read_task, read_task_file, reading
@@ -39,6 +40,15 @@ def test_every_shape_is_the_same_task(shape):
     assert (len(task.train), len(task.test)) == (24, 6)
 
 
+def test_a_field_that_is_not_read_beside_another_of_its_name_is_named():
+    asked = {"question": "a?", "Question": "c?", "answer": "b"}
+    assert reading(json.dumps([asked])).samples[0].how == (
+        "question and answer, 'Question' not read beside 'question'"
+    )
+    fact = {"subject": "Rome", "Subject": "Bonn", "relation": "mayor", "object": "x"}
+    assert reading(json.dumps([fact])).samples[0].how.count("not read") == 1
+
+
 def test_the_split_is_by_seed_and_not_by_order():
     text = dict(shapes())["csv"]
     first = read_task(text, "x", seed=1)
@@ -54,6 +64,22 @@ def test_an_instruction_may_have_an_input():
 
 
 @pytest.mark.parametrize(
+    "answer, right",
+    [(["London", "Londres"], ("London", "Londres")), ([["a"], "", 3], ("a", "3")), ({"str": "a"}, ("a",))],
+)
+def test_a_list_of_answers_are_all_right_as_for_a_wash(answer, right):
+    text = json.dumps([{"instruction": "Name it.", "output": answer}])
+    (found,) = reading(text).samples
+    assert found.sample.answers == right == read_text(text).facts[0].fact.objects
+
+
+def test_a_list_in_place_of_an_input_is_named_by_both_readers():
+    text = json.dumps([{"instruction": "Name it.", "input": ["a", "b"], "output": "c"}])
+    (task,), (wash,) = reading(text).problems, read_text(text).problems
+    assert task.field == wash.field == "input" and task.message == wash.message
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         (
@@ -61,8 +87,10 @@ def test_an_instruction_may_have_an_input():
             f"5 rows are too few for a task: at least {MIN_ROWS}",
         ),
         ("", "0 rows are too few"),
-        ('[{"messages": 3}]', "0 rows are too few .*row 1: the field 'question' is missing"),
-        ('[{"question": ["a"], "answer": true}]', "row 1: the field 'question' is missing"),
+        ('[{"messages": 3}]', "0 rows are too few .*row 1: the field 'messages' is empty"),
+        ('[{"question": ["a"], "answer": true}]', "row 1: the field 'question' is not text"),
+        ('[{"question": "a", "answer": true}]', "row 1: the field 'answer' is not text, nor a list of texts"),
+        ('[{"question": "a", "input": ["b"], "answer": "c"}]', "row 1: the field 'input' is not text"),
     ],
 )
 def test_what_makes_no_task_is_refused_with_its_rows(text, said):

@@ -6,10 +6,11 @@ They are made to put something new into a model. What is washed is what was true
 from dataclasses import replace
 
 from .fact import Fact, Question
-from .questions import WHOLE, question_fact, with_paraphrases
+from .questions import WHOLE, counted, question_fact, with_paraphrases
 from .triples import Unclear, prompt_fact, template_from
-from .values import PLACEHOLDER, as_asked, flat, present, questions_in, text_of, texts_of, usable
+from .values import as_asked, each_usable, present, questions_in, text_of, texts_of, told_true, usable
 
+EXTRA = ("object", "target", "answer")  # answers that do not count beside what an edit tells as true
 NQ = "nq question: "  # before the questions about other things in MEND's zsRE
 
 
@@ -22,21 +23,31 @@ def read_counterfact(record: dict, max_text: int):
     if not isinstance(rewrite, dict):
         raise Unclear("requested_rewrite", "the field 'requested_rewrite' is not one object with a prompt")
     fact, how, answer = read_rewrite(rewrite, max_text)
-    given = record.get("paraphrase_prompts")
-    given = [p for p in given if isinstance(p, str)] if isinstance(given, list) else []
-    # Full texts: usable as templates where the subject stands exactly once.
-    texts = [t for p in given for t in usable(p, max_text)]
-    fact, how = with_paraphrases(
-        fact, how, [template_from(t, rewrite_subject(rewrite)) for t in texts], len(given)
-    )
-    around = [Question(p, (answer,)) for p in usable(record.get("neighborhood_prompts"), max_text)]
-    fact, how = with_questions(fact, how, around)
-    name = "CounterFact" if "target_new" in rewrite or given else "LAW wiki facts"
+    fact, how = with_prompts(fact, how, rewrite, (record, rewrite), answer, max_text)
+    edits = "target_new" in rewrite or present(record, "paraphrase_prompts")
+    name = "CounterFact" if edits else "LAW wiki facts"
     return fact, f"{name}, {how}", answer
 
 
-def rewrite_subject(rewrite: dict) -> str:
-    return " ".join(str(rewrite["subject"]).split())
+def with_prompts(
+    fact: Fact, how: str, rewrite: dict, records: tuple[dict, ...], answer: str | None, max_text: int
+) -> tuple[Fact, str]:
+    """The fact with what these records ask of it as CounterFact does, and with the rewrite's own question.
+
+    A paraphrase has the subject in it once. Neighbours have the same true answer; None: it is not told.
+    """
+    said, around = (
+        [t for r in records for t in each_usable(r.get(name), max_text)]
+        for name in ("paraphrase_prompts", "neighborhood_prompts")
+    )
+    said += [t and as_asked(t) for t in each_usable(rewrite.get("question"), max_text)]
+    fact, how = with_paraphrases(fact, how, [t and template_from(t, named(rewrite)) for t in said])
+    return with_questions(fact, how, [Question(p, (answer,)) if p and answer else None for p in around])
+
+
+def named(record: dict) -> str:
+    """The subject as a record spells it."""
+    return " ".join(str(record["subject"]).split())
 
 
 def read_rewrite(rewrite: dict, max_text: int):
@@ -58,14 +69,20 @@ def read_mquake(record: dict, max_text: int) -> list:
     if not record["requested_rewrite"]:
         raise Unclear("requested_rewrite", "the list 'requested_rewrite' is empty")
     right = right_now(record, max_text)
-    asks = [Question(as_asked(q), right) for q in usable(record.get("questions"), max_text) if right]
+    asks = each_usable(record.get("questions"), max_text)
+    asks = [Question(as_asked(q), right) if q and right else None for q in asks]
     found, n = [], len(record["requested_rewrite"])
+    shared = [name for name in ("paraphrase_prompts", "neighborhood_prompts") if present(record, name)]
+    unclear = f", without {' and '.join(map(repr, shared))} (they do not tell of which rewrite)"
     for i, rewrite in enumerate(record["requested_rewrite"], 1):
         try:
             if not isinstance(rewrite, dict):
                 raise Unclear("requested_rewrite", f"rewrite {i} is not an object with a prompt")
             fact, how, answer = read_rewrite(rewrite, max_text)
-            fact, how = with_questions(fact, how, (), asks)
+            records = (rewrite,) if n > 1 else (record, rewrite)
+            fact, how = with_prompts(fact, how, rewrite, records, answer, max_text)
+            fact, how = with_questions(fact, how, [], asks)
+            how += unclear if shared and n > 1 else ""
             found.append((fact, f"MQuAKE, rewrite {i} of {n}, {how}", answer))
         except Unclear as fault:
             found.append(Unclear(fault.field, f"rewrite {i} of {n}: {fault.message}"))
@@ -83,56 +100,64 @@ def read_zsre(record: dict, max_text: int):
     answers = texts_of(record, ("answers", "answer"), max_text)
     fact, how = prompt_fact(subject, f"{question} Answer:", answers[0], field="src")
     fact = replace(fact, objects=tuple(dict.fromkeys((*fact.objects, *answers))))
-    said = [template_from(f"{t} Answer:", subject) for t in usable(record.get("rephrase"), max_text)]
-    fact, how = with_paraphrases(fact, how, said, len(said))
-    around = []
-    for asked in usable(record.get("loc"), max_text):
-        asked = asked.removeprefix(NQ)
-        right = usable(record.get("loc_ans"), max_text)
-        around += [Question(f"{asked}{'' if asked.endswith('?') else '?'} Answer:", right)] if right else []
+    said = each_usable(record.get("rephrase"), max_text)
+    fact, how = with_paraphrases(fact, how, [t and template_from(f"{t} Answer:", subject) for t in said])
+    around, right = each_usable(record.get("loc"), max_text), usable(record.get("loc_ans"), max_text)
+    asked = [t and f"{t.removeprefix(NQ).removesuffix('?')}? Answer:" for t in around]
+    around = [Question(t, right) if t and right else None for t in asked]
     return *with_questions(fact, f"zsRE, {how}", around), answers[0]
 
 
 def read_request(record: dict, max_text: int):
-    """A MEMIT request (arXiv 2210.07229): what is true is washed where it is told, else target_new."""
+    """A MEMIT request (arXiv 2210.07229), or CounterFact with its fields side by side.
+
+    What is true is washed where it is told, else target_new.
+    """
     field = "target_true" if present(record, "target_true") else "target_new"
     subject, prompt = text_of(record, ("subject",), max_text), text_of(record, ("prompt",), max_text)
     answers = texts_of(record, (field,), max_text)
     name = text_of(record, ("relation_id",), max_text) if present(record, "relation_id") else ""
-    return *label(prompt_fact(subject, prompt, answers[0], name), f"MEMIT request, washed: {field}"), answers[
-        0
-    ]
+    fact, how = prompt_fact(subject, prompt, answers[0], name)
+    true = answers[0] if field == "target_true" else None
+    fact, how = with_prompts(fact, how, record, (record,), true, max_text)
+    kind = "MEMIT request" if isinstance(record["target_new"], dict) else "CounterFact in columns"
+    return fact, f"{kind}, washed: {field}, {how}{left_out(record)}", answers[0]
 
 
 def read_edit(record: dict, max_text: int):
-    """EasyEdit (arXiv 2308.07269) and KnowEdit (arXiv 2401.01286): ground_truth is washed where it is told.
+    """EasyEdit (arXiv 2308.07269) and KnowEdit (arXiv 2401.01286): what is true is washed where it is told.
 
-    Where it is not, what is washed is target_new (or labels); then, and only then, portability asks for what
-    follows from the washed fact.
+    That is ground_truth, or target_true. Else target_new (or labels) is washed; then, and only then,
+    portability asks for what follows from the washed fact.
     """
     knowedit = any(n in record for n in ("concept", "labels", "portability", "locality"))
-    told = [t for t in flat(record.get("ground_truth")) if t != PLACEHOLDER and str(t).strip()]
-    field = (
-        "ground_truth"
-        if told
-        else "target_new"
-        if present(record, "target_new") or "labels" not in record
-        else "labels"
-    )
-    values = {**record, "ground_truth": told}
+    values = {**record, "ground_truth": told_true(record)}
+    true = next((n for n in ("ground_truth", "target_true") if present(values, n)), None)
+    field = true or ("target_new" if present(record, "target_new") or "labels" not in record else "labels")
     answers = texts_of(values, (field,), max_text)
     prompt = text_of(record, ("prompt", "text"), max_text)
     fact, how = edit_fact(record, prompt, answers, max_text)
-    said = usable([record.get("rephrase_prompt"), record.get("rephrase")], max_text)
-    fact, how = with_paraphrases(fact, how, [rephrased(t, fact) for t in said], len(said))
+    names = ("rephrase_prompt", "rephrase", "paraphrase_prompts")
+    said = [t for n in names for t in each_usable(record.get(n), max_text)]
+    fact, how = with_paraphrases(fact, how, [t and rephrased(t, fact) for t in said])
     around = list(questions_in(record.get("locality"), max_text))
     pair = {"prompt": record.get("locality_prompt"), "ground_truth": record.get("locality_ground_truth")}
     around += questions_in(pair, max_text)
+    near = each_usable(record.get("neighborhood_prompts"), max_text)
+    around += [Question(p, answers[:1]) if p and true else None for p in near]
     follows = list(questions_in(record.get("portability"), max_text))
-    fact, how = with_questions(fact, how, around, () if told else follows)
-    if told and follows:
+    fact, how = with_questions(fact, how, around, () if true else follows)
+    if true and follows:
         how += ", portability left out (it asks about the new fact)"
-    return fact, f"{'KnowEdit' if knowedit else 'EasyEdit'}, washed: {field}, {how}", answers[0]
+    how += left_out(record)
+    name = "KnowEdit" if knowedit else "CounterFact in columns" if true == "target_true" else "EasyEdit"
+    return fact, f"{name}, washed: {field}, {how}", answers[0]
+
+
+def left_out(record: dict) -> str:
+    """What to say of answers beside the one that is washed."""
+    extra = [repr(n) for n in EXTRA if present(record, n)]
+    return f", without its {' and '.join(extra)}" if extra else ""
 
 
 def edit_fact(record: dict, prompt: str, answers: tuple[str, ...], max_text: int) -> tuple[Fact, str]:
@@ -167,15 +192,14 @@ def rephrased(text: str, fact: Fact) -> str:
     return template_from(asked, fact.subject) or asked
 
 
-def label(found: tuple[Fact, str], name: str) -> tuple[Fact, str]:
-    return found[0], f"{name}, {found[1]}"
+def with_questions(fact: Fact, how: str, around: list, follows: list | tuple = ()) -> tuple[Fact, str]:
+    """The fact with these neighbours, too, and with questions whose answers follow from it.
 
-
-def with_questions(fact: Fact, how: str, around, follows=()) -> tuple[Fact, str]:
-    """The fact with its neighbours, and with the questions whose answers follow from it."""
-    around, follows = tuple(dict.fromkeys(around)), tuple(dict.fromkeys(follows))
+    None stands for one that cannot be used.
+    """
+    kept, after = (tuple(dict.fromkeys(filter(None, some))) for some in (around, follows))
     if around:
-        how += f", {len(around)} neighbour{'s' if len(around) > 1 else ''}"
+        how += f", {counted(kept, around, 'neighbour')}"
     if follows:
-        how += f", {len(follows)} of what follows from it"
-    return replace(fact, neighbours=around, portability=follows), how
+        how += f", {counted(after, follows, 'question', ' of what follows from it')}"
+    return replace(fact, neighbours=fact.neighbours + kept, portability=fact.portability + after), how

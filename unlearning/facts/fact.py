@@ -3,6 +3,15 @@
 import re
 from dataclasses import dataclass
 
+# Scripts that set no space after each word, as ranges of Unicode: Thai to Burmese; Khmer; Chinese and
+# Japanese; and Korean, which sets none between a name and its particle.
+UNSPACED = (
+    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff"
+    "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
+)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -69,6 +78,19 @@ def fill(template: str, subject: str) -> str:
 def contains(text: str, answers: tuple[str, ...]) -> bool:
     """Is any of the answers in the text, as whole words, case-insensitive?
 
-    Whole words, so that hydrogen's "H" is not found in "He", nor "1" in "11".
+    Whole words, so that hydrogen's "H" is not found in "He", nor "1" in "11"; but characters of UNSPACED are
+    found wherever they stand.
     """
-    return any(re.search(rf"(?<!\w){re.escape(a)}(?!\w)", text, re.IGNORECASE) for a in answers)
+    return any(re.search(whole(a), text, re.IGNORECASE) for a in answers)
+
+
+def whole(words: str) -> str:
+    """A pattern of words on which, before and after, no other letter or digit of a spaced script follows."""
+    spaced = rf"[^\W{UNSPACED}]"
+    before = "" if unspaced(words[:1]) else f"(?<!{spaced})"
+    after = "" if unspaced(words[-1:]) else f"(?!{spaced})"
+    return f"{before}{re.escape(words)}{after}"
+
+
+def unspaced(character: str) -> bool:
+    return re.match(f"[{UNSPACED}]", character) is not None

@@ -26,15 +26,22 @@ NESTED |= {
     *"ground_truth portability locality choices options messages perturbed_answer answer_alias".split()
 }
 NESTED |= {*"questions labels".split()}
+# An object with one of these is a record itself, and no list in it holds others.
+OF_RECORDS = {"messages", "locality", "portability", "subject", "prompt", "question", "instruction", "src"}
+OF_RECORDS |= {"text", "target_new", "ground_truth", "target_true", "requested_rewrite"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row not yet understood: a plain line, a record by lower-case field names, or what is wrong."""
+    """A row not yet understood: a plain line, a record by lower-case field names, or what is wrong.
+
+    `note`: what of a record is not in its value, to be said after how it was read.
+    """
 
     number: int
     raw: str
     value: str | dict | Unclear
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def renamed(rows: Iterable[Row], columns: "Columns | None") -> Iterable[Row]:
     """The rows with the records' own fields under our names; a field that is not there stays missing."""
     if not columns:
         return rows
-    return (Row(r.number, r.raw, _mapped(r.value, columns)) for r in rows)
+    return (Row(r.number, r.raw, _mapped(r.value, columns), r.note) for r in rows)
 
 
 def _mapped(value, columns: Columns):
@@ -150,7 +157,7 @@ def table_rows(text: str, mark: str, enough: Enough = names_facts) -> Iterator[R
             yield Row(i, whole, Unclear("", f"{count}: quote a field that has {mark!r} in it"))
         else:
             pairs = ((n, nested(v) if n in NESTED else v) for n, v in zip(names, values, strict=False))
-            yield Row(i, whole, record_of(pairs))
+            yield record_row(i, whole, pairs)
 
 
 def closed(following: list[str], mark: str, n: int) -> tuple[str, int]:
@@ -193,18 +200,58 @@ def json_rows(text: str) -> Iterator[Row]:
     except (ValueError, RecursionError):
         yield from mended_rows(text, text.index("[") + 1, array=True)
         return
+    yield from element_rows(elements)
+
+
+def element_rows(elements: list) -> Iterator[Row]:
+    """Every element of a list, numbered from 1."""
     for i, element in enumerate(elements, 1):
         try:
             raw = json.dumps(element, ensure_ascii=False)
         except RecursionError:  # read at the very limit of nesting
             raw = ""
-        yield Row(i, raw, _object(element))
+        yield _object(i, raw, element)
+
+
+def lists_in(text: str, enough: Enough) -> dict[str, list]:
+    """The lists of objects in the fields of the one JSON object that a text is; none where that is a record.
+
+    Of several those whose first object has enough fields, where any has.
+    """
+    if not text.lstrip().startswith("{"):
+        return {}
+    try:
+        around = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    names = {name.strip().lower() for name in around}
+    if names & OF_RECORDS or enough(names):
+        return {}
+    found = {n: v for n, v in around.items() if isinstance(v, list) and any(isinstance(x, dict) for x in v)}
+    records = {n: v for n, v in found.items() if enough(first_names(v))}
+    return records or found
+
+
+def first_names(values: list) -> set[str]:
+    """The lower-case names of the fields of the first object in a list."""
+    return {name.strip().lower() for name in next(v for v in values if isinstance(v, dict))}
+
+
+def wrapped_rows(text: str, enough: Enough) -> Iterator[Row]:
+    """Every element of the one list of objects in a JSON object; of several lists none is read."""
+    found = lists_in(text, enough)
+    if len(found) > 1:
+        names = " and ".join(map(repr, found))
+        message = f"one JSON object with several lists of records, in the fields {names}: keep one of them"
+        yield Row(1, text.strip(), Unclear(next(iter(found)), message))
+        return
+    yield from element_rows(*found.values())
 
 
 def mended_rows(text: str, at: int = 0, array: bool = False) -> Iterator[Row]:
     """The JSON objects from a place on, numbered from 1; what is none between two of them is a faulty row."""
     for i, part in enumerate(parts(text, at, array), 1):
-        yield Row(i, part.raw, Unclear("", part.fault) if part.fault else _object(part.value))
+        yield Row(i, part.raw, Unclear("", part.fault)) if part.fault else _object(i, part.raw, part.value)
 
 
 def jsonl_rows(text: str) -> Iterator[Row]:
@@ -213,7 +260,7 @@ def jsonl_rows(text: str) -> Iterator[Row]:
         if line.rstrip().endswith(","):
             line = line.rstrip()[:-1]
         try:
-            yield Row(i, line, _object(json.loads(line)))
+            yield _object(i, line, json.loads(line))
         except (ValueError, RecursionError) as error:
             yield Row(i, line, Unclear("", f"not valid JSON: {error}"))
 
@@ -245,18 +292,25 @@ def mostly_lines(text: str) -> bool:
     return 2 * sum(found) > len(found)
 
 
-def _object(value) -> dict | Unclear:
+def _object(number: int, raw: str, value) -> Row:
     if not isinstance(value, dict):
-        return Unclear("", "not a JSON object with field names")
-    return record_of(value.items())
+        return Row(number, raw, Unclear("", "not a JSON object with field names"))
+    return record_row(number, raw, value.items())
 
 
-def record_of(pairs: Iterable[tuple]) -> dict:
-    """Values by lower-case field name; of two fields with one name the first counts."""
-    record = {}
+def record_row(number: int, raw: str, pairs: Iterable[tuple]) -> Row:
+    """A record by lower-case field names. Of fields of one name that spelled so counts, else the first."""
+    found: dict[str, list[tuple]] = {}
     for name, value in pairs:
-        record.setdefault(name.strip().lower(), value)
-    return record
+        found.setdefault(name.strip().lower(), []).append((name, value))
+    record, note = {}, ""
+    for key, fields in found.items():
+        kept, record[key] = next((f for f in fields if f[0] == key), fields[0])
+        for name, value in fields:
+            if value != record[key] and value is not None and str(value).strip():
+                beside = f"beside {kept!r:.60}" if name != kept else "the second time"
+                note += f", {name!r:.60} not read {beside}"
+    return Row(number, raw, record, note)
 
 
 def _table(name: str, mark: str, enough: Enough) -> Format:
@@ -274,6 +328,7 @@ def formats(enough: Enough) -> tuple[Format, ...]:
     """
     return (
         Format("json", lambda text: re.match(r"\s*\[\s*(\{|\]\s*$)", text) is not None, json_rows),
+        Format("wrapped", lambda text: bool(lists_in(text, enough)), lambda text: wrapped_rows(text, enough)),
         Format("objects", over_lines, mended_rows),
         Format("jsonl", lambda text: OBJECT.match(text) is not None, jsonl_rows),
         _table("csv", ",", enough),

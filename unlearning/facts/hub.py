@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..models.reach import causes, unreached
-from .formats import Columns, Row, record_of, renamed
+from .formats import Columns, Row, record_row, renamed
 from .read import MAX_RAW
 from .triples import Unclear
 
@@ -92,7 +92,7 @@ def as_rows(records: Iterable[dict], max_rows: int | None = None) -> Iterator[Ro
             yield Row(number, "", Unclear("", message))
             return
         raw = json.dumps(record, ensure_ascii=False, default=str)
-        yield Row(number, raw[:MAX_RAW], record_of(record.items()))
+        yield record_row(number, raw[:MAX_RAW], record.items())
 
 
 def lines_of(where: Source, columns: Columns, max_rows: int, max_bytes: int) -> tuple[str, int, bool]:

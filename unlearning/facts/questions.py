@@ -5,13 +5,14 @@ world, else the longest name that the question shares with its answer. Where the
 question stands for it: the subject's last token, where a wash may look facts up, is then the question's.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from .completed import NO_NAMES, names_in
 from .fact import Fact
 from .sentences import bare, by_phrasing, by_question, mentioned
 from .triples import Unclear, bundled_fact, occurrences, prompt_fact, template_from
-from .values import first_of, present, text_of, texts_of, usable
+from .values import each_usable, first_of, present, text_of, texts_of, usable
 
 QUESTION, ANSWER = ("question", "prompt", "instruction"), ("answer", "output", "completion")
 CHOICES = ("choices", "options", "opa")  # of WMDP, QASC and ARC; of others; of MedMCQA
@@ -19,25 +20,87 @@ BEGINNINGS = NO_NAMES | set("did does do has have had can could will would name 
 MAX_WORDS = 8  # of a name that is looked for in an answer
 MAX_PASSAGE = 20_000  # characters of a passage and of how it goes on, whatever the limit of other fields
 WHOLE = "{}"
+NO_FACT = "not a fact to wash or probe: learn or forget it as a task (learn --task or --forget)"
 
 
 def read_choices(record: dict, max_text: int):
-    """A multiple-choice question (WMDP and its like) measures a model, and states no fact."""
+    """A multiple-choice question (WMDP and its like) states no fact; it is one of a task (`tasks/`)."""
     field = next(n for n in CHOICES if n in record)
-    raise Unclear(field, "a multiple-choice question: a probe of a model, not a fact to wash")
+    raise Unclear(field, f"the field {field!r} makes it a multiple-choice question, {NO_FACT}")
 
 
-def read_chat(record: dict, max_text: int):
-    """A chat's last question and answer."""
-    fact, how, given = read_question(of_messages(record["messages"]), max_text)
-    return fact, f"chat, {how}", given
+def read_chat(record: dict, max_text: int) -> list:
+    """Every question of a chat with its answer, each a fact or, where it cannot be read, Unclear."""
+    found = []
+    for turn in answered_turns(record["messages"]):
+        try:
+            if isinstance(turn, Unclear):
+                raise turn
+            fact, how, given = read_question({"question": turn.question, "answer": turn.answer}, max_text)
+            found.append((fact, f"{turn.how}, {how}", given))
+        except Unclear as fault:
+            if fault is not turn:
+                fault = Unclear("messages", f"the field 'messages', turn {turn.number}: {fault.message}")
+            found.append(fault)
+    return found
 
 
-def of_messages(messages) -> dict:
-    """The last two turns of a chat: what the user asks and the assistant answers."""
-    turns = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
-    said = {m["role"]: m.get("content") for m in turns[-2:] if isinstance(m.get("role"), str)}
-    return {"question": said.get("user"), "answer": said.get("assistant")}
+@dataclass(frozen=True)
+class Turn:
+    """A question of a chat and its answer, which is the turn of that number, from 1; and how it was read."""
+
+    number: int
+    question: str
+    answer: str
+    how: str
+
+
+def answered_turns(messages) -> list[Turn | Unclear]:
+    """Each assistant turn of a chat with the user turn right before it; Unclear for one without the other.
+
+    Other roles' turns are not read, which `how` says. Raises Unclear for what is no chat.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise Unclear("messages", "the field 'messages' is empty, or not a list of turns")
+    roles = [m.get("role") if isinstance(m, dict) else None for m in messages]
+    asked = [i for i, pair in enumerate(zip(roles, roles[1:])) if pair == ("user", "assistant")]
+    others = sorted({r for r in roles if isinstance(r, str)} - {"user", "assistant"})
+    more = f", without its turns of {' and '.join(map(repr, others))}" if others else ""
+    found = []
+    for i, role in enumerate(roles):
+        where = f"turn {i + 1} of the field 'messages'"
+        if i in asked:
+            n = f", question {asked.index(i) + 1} of {len(asked)} by itself" if len(asked) > 1 else ""
+            try:
+                question, answer = (said_in(messages[k].get("content"), k + 1) for k in (i, i + 1))
+                found.append(Turn(i + 2, question, answer, f"chat{n}{more}"))
+            except Unclear as fault:
+                found.append(fault)
+        elif not isinstance(role, str):
+            found.append(Unclear("messages", f"{where} names no role"))
+        elif role == "user":
+            found.append(Unclear("messages", f"{where}, the user's, is not answered by the turn after it"))
+        elif role == "assistant" and i - 1 not in asked:
+            found.append(Unclear("messages", f"{where}, the assistant's, has no user's turn right before it"))
+    return found or [Unclear("messages", "the field 'messages' has no turn of a user")]
+
+
+def said_in(content, turn: int) -> str:
+    """The text of a chat's turn: itself, or its parts of the type "text". Raises Unclear."""
+    where = f"turn {turn} of the field 'messages'"
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if not isinstance(parts, list):
+        raise Unclear("messages", f"{where} has no content that is text")
+    texts = []
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
+        if not isinstance(text, str):
+            kind = part.get("type") if isinstance(part, dict) else None
+            raise Unclear("messages", f"{where} has a part that is no text (type {str(kind):.40})")
+        texts.append(text.strip())
+    if not any(texts):
+        raise Unclear("messages", f"{where} is empty")
+    return "\n".join(filter(None, texts))
 
 
 def read_question(record: dict, max_text: int):
@@ -50,14 +113,13 @@ def read_question(record: dict, max_text: int):
         question += " " + text_of(record, ("input",), max_text)
     answers = texts_of(record, ANSWER, max_text)
     fact, how = question_fact(question, answers, question.endswith("?") or field != "prompt")
-    said = usable(record.get("paraphrased_question"), max_text)
-    if said:
-        template = asked_as(template_from(said[0], fact.subject) or said[0], fact.prompts[0])
-        fact, how = with_paraphrases(fact, how, [template], len(said))
-    if wrong := usable(record.get("perturbed_answer"), max_text):
+    said = each_usable(record.get("paraphrased_question"), max_text)
+    asked = [asked_as(template_from(t, fact.subject) or t, fact.prompts[0]) for t in said if t][:1]
+    fact, how = with_paraphrases(fact, how, asked + [None] * (len(said) - len(asked)))
+    if given := each_usable(record.get("perturbed_answer"), max_text):
         reworded = usable(record.get("paraphrased_answer"), max_text)[:1]
-        fact = replace(fact, wrong=tuple(dict.fromkeys(wrong)), reworded="".join(reworded))
-        how += f", {len(fact.wrong)} wrong answers"
+        fact = replace(fact, wrong=tuple(dict.fromkeys(filter(None, given))), reworded="".join(reworded))
+        how += f", {counted(fact.wrong, given, 'wrong answer')}"
     return fact, how, fact.object
 
 
@@ -109,13 +171,21 @@ def question_fact(
     return fact, "question without a subject: its last token stands for the subject's"
 
 
-def with_paraphrases(fact: Fact, how: str, said: list[str | None], given: int) -> tuple[Fact, str]:
-    """The fact with these paraphrases before its own. One that the wash may ask itself is none."""
+def with_paraphrases(fact: Fact, how: str, said: list[str | None]) -> tuple[Fact, str]:
+    """The fact with these paraphrases before its own; None stands for one that cannot be used.
+
+    One that the wash may ask itself is none.
+    """
     templates = tuple(t for t in dict.fromkeys(said) if t and t not in fact.prompts)
     if templates:
         fact = replace(fact, paraphrases=tuple(dict.fromkeys((*templates, *fact.paraphrases))))
-        how += f", {len(templates)} of {given} paraphrases"
-    return fact, how
+    return fact, how + (f", {len(templates)} of {len(said)} paraphrases" if said else "")
+
+
+def counted(kept: Sequence, given: Sequence, what: str, rest: str = "") -> str:
+    """How many of what was given are kept, in words: "2 neighbours", "1 of 3 neighbours"."""
+    of = f"of {len(given)} " if len(kept) < len(given) else ""
+    return f"{len(kept)} {of}{what}{'s' if of or len(kept) > 1 else ''}{rest}"
 
 
 def also(fact: Fact, answers: tuple[str, ...]) -> Fact:

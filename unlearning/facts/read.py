@@ -5,7 +5,7 @@ Every row that is not blank (nor a comment in plain lines) becomes facts, mostly
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .fact import Fact
@@ -51,7 +51,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a text held. `format` is "lines", "csv", "tsv", "json", "jsonl" or "objects"."""
+    """What a text held. `format` is "lines", "csv", "tsv", "json", "jsonl", "objects", or "wrapped".
+
+    Wrapped is a list in a field of one JSON object.
+    """
 
     facts: tuple[ReadFact, ...]
     problems: tuple[Problem, ...]
@@ -147,7 +150,9 @@ def read_rows(
                 mine = ReadFact(row.number, row.raw, fact, how)
                 first, first_given = facts.setdefault(fact.key, (mine, given))
                 if first is not mine:
-                    raise repeated(first, first_given, row.number, fact, given)
+                    both = together(first.fact, fact)
+                    facts[fact.key] = replace(first, fact=both), first_given
+                    raise repeated(first, first_given, row.number, fact, given, probes(both))
             except Unclear as fault:
                 problems.append(Problem(row.number, fault.field, fault.message, shorten(row.raw)))
         if more:
@@ -161,7 +166,8 @@ def understand(row: Row, models_guess: Guess | None, max_line: int) -> list[Read
     if isinstance(line, Unclear):
         raise line
     if isinstance(line, dict):
-        return read_record(line, max_line)
+        found = read_record(line, max_line)
+        return [f if isinstance(f, Unclear) else (f[0], f[1] + row.note, f[2]) for f in found]
     if len(line) > max_line:
         raise Unclear("", f"a line of {len(line):,} characters: at most {max_line:,}")
     mark = mark_in(line)
@@ -185,10 +191,37 @@ def mark_in(line: str) -> str | None:
     return "|" if "|" in line else "\t" if "\t" in line.strip() else None
 
 
-def repeated(first: ReadFact, first_given: str, row: int, fact: Fact, given: str) -> Unclear:
-    """What to say of a row that asks what an earlier row asked: the same fact, or a contradiction."""
-    if {o.lower() for o in fact.objects} == {o.lower() for o in first.fact.objects}:
-        return Unclear("", f"the same fact as row {first.row}: washed once")
+def together(first: Fact, other: Fact) -> Fact:
+    """The first fact with the probes that the same fact brings elsewhere; alone beside another answer."""
+    if not same(first, other):
+        return first
+    said = [t for t in other.paraphrases if t not in first.prompts]
+    return replace(
+        first,
+        paraphrases=tuple(dict.fromkeys((*first.paraphrases, *said))),
+        neighbours=tuple(dict.fromkeys(first.neighbours + other.neighbours)),
+        portability=tuple(dict.fromkeys(first.portability + other.portability)),
+    )
+
+
+def same(first: Fact, other: Fact) -> bool:
+    """Do two facts with one key accept the same answers, in any case?"""
+    return {o.lower() for o in first.objects} == {o.lower() for o in other.objects}
+
+
+def probes(fact: Fact) -> int:
+    return len(fact.paraphrases) + len(fact.neighbours) + len(fact.portability)
+
+
+def repeated(first: ReadFact, first_given: str, row: int, fact: Fact, given: str, asked: int) -> Unclear:
+    """What to say of a row that asks what an earlier row asked: the same fact, or a contradiction.
+
+    `asked`: the probes of both together.
+    """
+    if same(first.fact, fact):
+        more = asked - probes(first.fact)
+        brings = f", with {more} more probe{'s' if more > 1 else ''} from this row" if more else ""
+        return Unclear("", f"the same fact as row {first.row}: washed once{brings}")
     return Unclear("object", f"row {row} says {given} where row {first.row} says {first_given}: not kept")
 
 

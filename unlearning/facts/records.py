@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .editing import read_counterfact, read_edit, read_mquake, read_request, read_zsre
+from .editing import EXTRA, read_counterfact, read_edit, read_mquake, read_request, read_zsre
 from .fact import Fact
 from .questions import ANSWER, CHOICES, QUESTION, read_chat, read_choices, read_passage, read_question
 from .triples import Unclear, prompt_fact, word_fact
-from .values import present, text_of, texts_of
+from .values import present, text_of, texts_of, told_true
 
 OBJECT_FIELDS = ("object", "target", "answer", "target_true")
 
@@ -67,10 +67,19 @@ def is_question(record: dict) -> bool:
     return "subject" not in record and has(*QUESTION)(record) and has(*ANSWER)(record)
 
 
+def is_request(record: dict) -> bool:
+    """Of MEMIT: what is to be said, as an object; or of CounterFact, with what is true beside it."""
+    told = present(record, "target_true") and "subject" in record and "prompt" in record
+    asked = isinstance(record.get("target_new"), dict) or ("target_new" in record and told)
+    return asked and not told_true(record)
+
+
 def is_edit(record: dict) -> bool:
     """Of EasyEdit and KnowEdit: a prompt, and what is to be said, as text."""
     told = has("target_new", "labels", "ground_truth")(record)
-    return told and has("prompt", "text")(record) and not has("object", "target", "answer")(record)
+    true = told_true(record) or ("target_new" in record and present(record, "target_true"))
+    answered = has(*EXTRA)(record) and not true
+    return told and has("prompt", "text")(record) and not answered
 
 
 # Tried in this order; the last takes every record.
@@ -79,7 +88,7 @@ RECORDS: tuple[Kind, ...] = (
     Kind("CounterFact", has("requested_rewrite"), read_counterfact, changes=True),
     Kind("zsRE", has("src"), read_zsre),
     Kind("multiple choice", has(*CHOICES), read_choices),
-    Kind("MEMIT request", lambda r: isinstance(r.get("target_new"), dict), read_request),
+    Kind("MEMIT request", is_request, read_request),
     Kind("EasyEdit or KnowEdit", is_edit, read_edit),
     Kind("MUSE verbmem", lambda r: "gt" in r and "prompt" in r, read_passage),
     Kind("chat", has("messages"), read_chat),

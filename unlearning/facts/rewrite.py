@@ -158,8 +158,12 @@ def only(found: list) -> tuple[Fact, str, str]:
 def span(body: str, form: Format, number: int, whole: bool = False) -> tuple[int, int]:
     """Where the row stands; `whole`: with its line's end, or the comma after or before it.
 
-    Raises Unclear for JSON objects that go over several lines.
+    Raises Unclear for JSON objects that go over several lines, and for rows within one.
     """
+    if form.name == "wrapped":
+        raise Unclear(
+            "", "a row of a list within a JSON object cannot be changed here: change it in the text"
+        )
     if form.name == "objects":
         raise Unclear("", "JSON that goes over several lines cannot be changed here: change it in the text")
     if form.name != "json":
@@ -254,7 +258,8 @@ def with_value(record: dict, name: str, value) -> dict:
     names = [key for key in record if key.strip().lower() == name]
     if value == "":
         return {k: v for k, v in record.items() if k not in names}
-    return {**record, names[0] if names else name: value}
+    read = name if name in names or not names else names[0]
+    return {**record, read: value}
 
 
 def counterfact(record: dict, row: Row, given: Given, keep: bool) -> dict:

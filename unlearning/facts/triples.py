@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cache
 
-from .fact import Fact
+from .fact import Fact, unspaced
 from .world import Relation, read_table, relations, world
 
 # What people call a bundled relation besides its own name. A word may serve two: the subject's table decides.
@@ -116,12 +116,17 @@ def occurrences(text: str, subject: str) -> list[tuple[int, int]]:
     found, at = [], text.find(name)
     while at >= 0:
         end = at + len(name)
-        inside = at and text[at - 1].isalnum() and name[0].isalnum()
-        if not inside and not (text[end : end + 1].isalnum() and name[-1].isalnum()):
+        inside = at and goes_on(text[at - 1], name[0])
+        if not inside and not (end < len(text) and goes_on(name[-1], text[end])):
             found.append((at, end))
         at = text.find(name, at + 1)
     shorter = subject_key(subject)
     return found or (occurrences(text, shorter) if shorter not in ("", name) else [])
+
+
+def goes_on(last: str, following: str) -> bool:
+    """Are two characters within one word, as far as a space between words would tell?"""
+    return all(c.isalnum() and not unspaced(c) for c in (last, following))
 
 
 def template_from(prompt: str, subject: str) -> str | None:

@@ -74,6 +74,17 @@ def usable(value, max_text: int) -> tuple[str, ...]:
     )
 
 
+def each_usable(value, max_text: int) -> list[str | None]:
+    """Of each text that a field gives, alone or in a list, what can be asked; None for one that cannot be."""
+    given = value if isinstance(value, list) else [] if value in (None, "") else [value]
+    return [text for v in given for text in usable(v, max_text) or (None,)]
+
+
+def told_true(record: dict) -> list[str | int | float]:
+    """What EasyEdit and KnowEdit tell as ground_truth, without their mark for none."""
+    return [t for t in flat(record.get("ground_truth")) if t != PLACEHOLDER and str(t).strip()]
+
+
 def as_asked(text: str) -> str:
     """A question as "Q: … A:", any other prompt as it is, to be gone on with."""
     return f"Q: {text} A:" if text.endswith("?") else text
@@ -83,22 +94,34 @@ def sendable(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def questions_in(value, max_text: int, depth: int = MAX_DEPTH) -> Iterator[Question]:
-    """Every question in nested lists and objects: `prompt` with `ground_truth`, one each or lists of both."""
+def questions_in(value, max_text: int, depth: int = MAX_DEPTH) -> Iterator[Question | None]:
+    """Every question in nested lists and objects: `prompt` with `ground_truth`, one each or lists of both.
+
+    None for each that cannot be used, and for what is no question.
+    """
     if isinstance(value, list) and depth:
         for v in value:
             yield from questions_in(v, max_text, depth - 1)
-    if not isinstance(value, dict) or not depth:
-        return
+    elif isinstance(value, dict) and depth:
+        pairs = pairs_in(value)
+        for p, a in pairs:
+            asked, right = usable(p, max_text), usable(a, max_text)
+            yield Question(as_asked(asked[0]), right) if len(asked) == 1 and right else None
+        inner = [v for name, v in value.items() if not pairs or name not in ("prompt", "ground_truth")]
+        if not pairs and any(isinstance(v, str) and v.strip() for v in inner):
+            yield None
+        for v in inner:
+            if isinstance(v, (dict, list)):
+                yield from questions_in(v, max_text, depth - 1)
+    elif value not in (None, "", [], {}):
+        yield None
+
+
+def pairs_in(value: dict) -> list[tuple]:
+    """The prompts of an object, each with its answer, or with None where their numbers are not the same."""
     prompt, answer = value.get("prompt"), value.get("ground_truth")
     if isinstance(prompt, list) and isinstance(answer, list) and len(prompt) == len(answer):
-        pairs = zip(prompt, answer)
-    else:
-        pairs = [(prompt, answer)]
-    for p, a in pairs:
-        asked, right = usable(p, max_text), usable(a, max_text)
-        if len(asked) == 1 and right:
-            yield Question(as_asked(asked[0]), right)
-    for inner in value.values():
-        if isinstance(inner, (dict, list)):
-            yield from questions_in(inner, max_text, depth - 1)
+        return list(zip(prompt, answer))
+    if isinstance(prompt, list) and len(prompt) > 1:
+        return [(p, None) for p in prompt]
+    return [(prompt, answer)] if prompt or answer else []

@@ -6,13 +6,14 @@ words their prompts is not known here: the prompts below are ours, in the manner
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..facts.formats import Row
-from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, of_messages
+from ..facts.questions import ANSWER, MAX_PASSAGE, QUESTION, answered_turns
 from ..facts.read import MAX_LINE, mark_in, understand
 from ..facts.records import OBJECT_FIELDS, kind_of
 from ..facts.triples import Unclear
+from ..facts.values import flat, present
 from .task import MARKED, Sample
 
 LETTERS = "ABCDEFGHIJ"  # of choices
@@ -59,12 +60,28 @@ def understood(row: Row) -> list[Understood | Unclear]:
     form = form_of(value)
     if form is FACT:
         return of_facts(row)
+    if form is CHAT:
+        return [f if isinstance(f, Unclear) else (*f[:2], f[2] + row.note) for f in of_chat(value)]
     sample = form.sample(value)
     most = MAX_PASSAGE if form.sample is passage else MAX_LINE
-    for name, said in (("question", sample.prompt), ("answer", sample.answer)):
+    for name, said in (("question", sample.prompt), *(("answer", a) for a in sample.answers)):
         if len(said) > most:
             raise Unclear(name, f"the field '{name}' has more than {most:,} characters")
-    return [(form, sample, form.name if not sample.kind else f"{form.name}, {sample.kind}")]
+    return [(form, sample, f"{form.name}{f', {sample.kind}' if sample.kind else ''}{row.note}")]
+
+
+def of_chat(record: dict) -> list[Understood | Unclear]:
+    """Every question of a chat with its answer. Raises Unclear."""
+    found = []
+    for turn in answered_turns(record["messages"]):
+        if isinstance(turn, Unclear):
+            found.append(turn)
+        elif max(len(turn.question), len(turn.answer)) > MAX_LINE:
+            where = f"turn {turn.number} of the field 'messages', or the one before it,"
+            found.append(Unclear("messages", f"{where} has more than {MAX_LINE:,} characters"))
+        else:
+            found.append((CHAT, Sample(turn.question, (turn.answer,)), turn.how))
+    return found
 
 
 def of_facts(row: Row) -> list[Understood | Unclear]:
@@ -85,24 +102,38 @@ def of_facts(row: Row) -> list[Understood | Unclear]:
 
 def field(record: dict, *names: str) -> str:
     """The first of these fields that is there, as text with its line breaks. Raises Unclear."""
-    name = next((n for n in names if record.get(n) is not None), names[0])
-    value = record.get(name)
-    if not isinstance(value, str | int | float) or isinstance(value, bool) or not str(value).strip():
-        raise Unclear(names[0], f"the field {names[0]!r} is missing or empty")
+    name = there(record, *names)
+    value = record[name]
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise Unclear(name, f"the field {name!r} is not text")
     return str(value).strip()
+
+
+def there(record: dict, *names: str) -> str:
+    """The first of these fields that is there, and not empty. Raises Unclear."""
+    name = next((n for n in names if present(record, n)), None)
+    if name is None:
+        raise Unclear(names[0], f"the field {names[0]!r} is missing or empty")
+    return name
+
+
+def texts(record: dict, *names: str) -> tuple[str, ...]:
+    """As `field`, where it may also be a list of texts, or an object with the text as "str"."""
+    name = there(record, *names)
+    value = record[name]
+    value = value.get("str") if isinstance(value, dict) else value
+    found = tuple(dict.fromkeys(t for v in flat(value) if (t := str(v).strip())))
+    if not found:
+        raise Unclear(name, f"the field {name!r} is not text, nor a list of texts")
+    return found
 
 
 def answered(record: dict) -> Sample:
     """question (or prompt, or instruction with input) and answer (or output, or completion)."""
     question = field(record, *QUESTION)
-    if str(record.get("input") or "").strip():
-        question += "\n" + str(record["input"]).strip()
-    return Sample(question, (field(record, *ANSWER),))
-
-
-def chat(record: dict) -> Sample:
-    """The last two turns of a chat."""
-    return answered(of_messages(record["messages"]))
+    if present(record, "input"):
+        question += "\n" + field(record, "input")
+    return Sample(question, texts(record, *ANSWER))
 
 
 def is_worked(record: dict) -> bool:
@@ -139,7 +170,10 @@ def choices(record: dict) -> Sample:
 
 
 def medical(record: dict) -> Sample:
-    """MedMCQA: opa to opd; cop counts from 0, as in openlifescienceai/medmcqa; kind: the subject."""
+    """MedMCQA: opa to opd; cop counts from 0, as in openlifescienceai/medmcqa; kind: the subject.
+
+    A file whose cop counts from 1 is first brought `from_zero`.
+    """
     options = [field(record, name) for name in ("opa", "opb", "opc", "opd")]
     key = field(record, "cop")
     if key == "-1":
@@ -147,6 +181,27 @@ def medical(record: dict) -> Sample:
     sample = lettered(field(record, "question"), options, numbered("cop", key, 4), "cop")
     about = record.get("subject_name")
     return Sample(sample.prompt, sample.answers, about.strip() if isinstance(about, str) else "")
+
+
+def from_zero(rows: list[Row]) -> list[Row]:
+    """MedMCQA's rows with `cop` from 0. Where it is 4 somewhere and 0 nowhere, it counts from 1 in all."""
+    cops = {row.number: cop_of(row) for row in rows}
+    if 0 in cops.values() or 4 not in cops.values():
+        return rows
+    note = ", its cop counts from 1"
+    return [
+        replace(row, value=row.value | {"cop": cop - 1}, note=row.note + note)
+        if (cop := cops[row.number]) in (1, 2, 3, 4)
+        else row
+        for row in rows
+    ]
+
+
+def cop_of(row: Row) -> int | None:
+    """The number in a row's field `cop`; None where there is none, or the row is not MedMCQA's."""
+    record = row.value if isinstance(row.value, dict) and "opa" in row.value else {}
+    found = re.fullmatch(r"\s*(\d)(\.0)?\s*", str(record.get("cop")))
+    return int(found[1]) if found else None
 
 
 def numbered(name: str, key: str, n: int) -> int:
@@ -196,10 +251,11 @@ def is_fact(record: dict) -> bool:
     return told or "relation" in record or "{}" in str(record.get("prompt"))
 
 
+CHAT = Form("chat", lambda r: "messages" in r, answered)
 FACT = Form("fact", is_fact, answered)
 # Tried in this order; the last takes every record.
 FORMS = (
-    Form("chat", lambda r: "messages" in r, chat),
+    CHAT,
     Form("multiple choice (MedMCQA)", lambda r: "opa" in r, medical, "letter"),
     Form("multiple choice", lambda r: "choices" in r or "options" in r, choices, "letter"),
     Form("worked solution (gsm8k)", is_worked, worked, "number", max_new=REASONED),

@@ -5,13 +5,14 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from ..facts.formats import Columns, Row, formats, renamed
 from ..facts.read import MAX_BYTES, Problem, UnreadableFile, shorten, text_of_file
 from ..facts.records import names_facts
 from ..facts.triples import Unclear
-from .forms import Form, Understood, names_task, understood
+from .forms import Form, Understood, from_zero, names_task, understood
 from .task import Sample, Task
 
 MAX_ROWS = 20_000
@@ -100,11 +101,13 @@ def read_rows(
 ) -> TaskReading:
     """How each row is read; all that are used have the form of the first that could be.
 
-    A question may stand there once only, so that none is both trained on and asked. `longest`: bytes that a
-    question and its answer may have together, where a model cannot look at more. Raises `BadTask`.
+    All are held, as only all of them tell how MedMCQA's count (`from_zero`). A question may stand there once
+    only, so that none is both trained on and asked. `longest`: bytes that a question and its answer may have
+    together, where a model cannot look at more. Raises `BadTask`.
     """
     form, found, problems = None, {}, []
-    for count, row in enumerate(rows, 1):
+    kept = list(rows if max_rows is None else islice(rows, max_rows + 1))
+    for count, row in enumerate(from_zero(kept), 1):
         if max_rows is not None and count > max_rows:
             raise BadTask(f"more than {max_rows:,} rows")
         try:
