@@ -19,7 +19,7 @@ COMMON = {
 
 
 def configs() -> dict:
-    """A config by model type: width 32, two layers (OPT with an embedding narrower than the model)."""
+    """A config by model type: width 32, two layers."""
     import transformers as T
 
     grouped = COMMON | {"num_key_value_heads": 2, "head_dim": 8}
@@ -46,7 +46,7 @@ def configs() -> dict:
             num_hidden_layers=2,
             num_attention_heads=4,
             max_position_embeddings=256,
-            word_embed_proj_dim=16,
+            word_embed_proj_dim=32,
             init_std=0.3,
             **ENDS,
         ),
@@ -79,6 +79,13 @@ def detected() -> dict:
         "exaone4": T.Exaone4Config(**grouped, **ENDS),
         "granite": T.GraniteConfig(**COMMON, residual_multiplier=0.22, **ENDS),
     }
+
+
+def opt_350m():
+    """The one OPT whose embedding is narrower than the model, and whose norms come after the additions."""
+    config = configs()["opt"]
+    config.word_embed_proj_dim, config.do_layer_norm_before = 16, False
+    return config
 
 
 def mixed() -> dict:

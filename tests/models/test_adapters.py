@@ -189,6 +189,12 @@ def test_a_layer_that_does_more_with_its_mlps_output_is_refused(made):
             detect(model)
 
 
+def test_opt_350m_is_refused_whose_norms_come_after_the_addition(tiny_tokenizer, tmp_path):
+    folder = families.saved(families.opt_350m(), tiny_tokenizer, tmp_path)
+    with pytest.raises(UnknownArchitecture, match="opt-350m.* cannot be washed"):
+        load(str(folder), device="cpu")
+
+
 def test_positions_of_every_family():
     wanted = {kind: 2048 if kind == "bloom" else 256 for kind in ADAPTERS}
     assert {kind: max_positions(c) for kind, c in families.configs().items()} == wanted

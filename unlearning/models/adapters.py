@@ -204,9 +204,14 @@ class UnknownArchitecture(ValueError):
 def adapter_for(model) -> Adapter:
     """The adapter of a loaded model: its family's, else the one that its modules show.
 
-    Raises `UnknownArchitecture` naming what was not found.
+    Raises `UnknownArchitecture` naming what was not found, and for an OPT like opt-350m.
     """
     kind = model.config.model_type
+    if kind == "opt" and not model.config.do_layer_norm_before:
+        raise UnknownArchitecture(
+            "an OPT that norms the stream after each addition to it (do_layer_norm_before is false, as in "
+            "opt-350m) cannot be washed: no edit of an MLP brings its stream to a target. Take another OPT"
+        )
     return ADAPTERS[kind] if kind in ADAPTERS else detect(model)
 
 
