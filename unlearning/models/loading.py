@@ -19,6 +19,16 @@ from .hub import cached, fetch, is_id
 BUNDLED = ASSETS / "models"
 NAMES = ("lethe-llama", "lethe-gpt2")  # the default first
 CHUNK = 2**24  # bytes read at once
+FROM = ("_name_or_path", "transformers_version", "dtype")  # in a config, and nothing to what is computed
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+)
 
 
 class UnknownModel(ValueError):
@@ -109,6 +119,20 @@ class LM:
             with file.open("rb") as f:
                 while part := f.read(CHUNK):
                     digest.update(part)
+        return digest.hexdigest()
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of all that decides what the model computes: what is measured of it belongs to this.
+
+        The weights' `hash`, the config without what says only where it is from, and the tokenizer's files.
+        """
+        config = self.model.config.to_dict()
+        about = {k: config[k] for k in sorted(config) if k not in FROM}
+        digest = hashlib.sha256(json.dumps([self.hash, about], sort_keys=True, default=str).encode())
+        for name in TOKENIZER:
+            with suppress(FileNotFoundError):
+                digest.update(name.encode() + hashlib.sha256((self.folder / name).read_bytes()).digest())
         return digest.hexdigest()
 
 
