@@ -632,7 +632,8 @@ def test_trace_is_kept_with_the_model(told, model, tmp_path):
     shutil.copytree(model, folder)
     code, out, _ = told("trace", "--model", folder, "--seed", "4")
     found = json.loads(out)
-    assert code == OK and json.loads((folder / "trace.json").read_text()) == found
+    kept = json.loads((folder / "trace.json").read_text())
+    assert code == OK and kept == {"model_hash": load(str(folder), "cpu").hash} | found
     assert found["seed"] == 4 and found["n"] > 10
     assert len(found["patched"]) == len(found["zeroed"]) == len(found["places"]) == 3
 
@@ -645,7 +646,7 @@ def test_there_is_nothing_to_trace_in_a_model_that_knows_nothing(refused, model,
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
     monkeypatch.setenv("LETHE_CACHE", str(tmp_path / "cache"))
-    assert "two known facts" in refused("trace", "--model", folder, code=NOTHING)
+    assert "needs 10 known facts" in refused("trace", "--model", folder, code=NOTHING)
     assert not (folder / "trace.json").exists()
 
 
