@@ -512,6 +512,30 @@ def test_a_damaged_model_is_told_in_one_line(refused, model, tmp_path, kind):
     assert f"{folder} cannot be loaded: " in refused("trace", "--model", folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"intermediate_size": 40},
+            r"the weights of .* do not fit its config.json: .* is \(.*\), not \(.*40",
+        ),
+        (
+            {"num_hidden_layers": 3},
+            r"the weights of .* do not fit its config.json: there is no model.layers.2",
+        ),
+        ({"num_attention_heads": 7}, "has a config.json that its architecture does not take: .* multiple"),
+        ({"num_hidden_layers": "two"}, "has a config.json that its architecture does not take: .* int"),
+        ({"hidden_act": "nonesuch"}, "has a config.json that its architecture does not take: 'nonesuch'"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_weights_is_told_in_one_line(refused, model, tmp_path, change, said):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    assert re.search(said, refused("trace", "--model", folder))
+
+
 def test_a_quantised_model_is_told_in_one_line(refused, model, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(model, folder)

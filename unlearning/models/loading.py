@@ -148,6 +148,18 @@ def _refuse_quantised(name: str, folder: Path) -> None:
         )
 
 
+def _refuse_misfits(name: str, info: dict) -> None:
+    """Raise `UnknownModel` where some weights that the config describes are not there, or of another shape.
+
+    `info`: what `from_pretrained` tells of its loading. It would draw them at random.
+    """
+    for key, there, wanted in sorted(info["mismatched_keys"]):
+        shapes = f"{key} is {tuple(there)}, not {tuple(wanted)}"
+        raise UnknownModel(f"the weights of {name} do not fit its config.json: {shapes}")
+    for key in sorted(info["missing_keys"]):
+        raise UnknownModel(f"the weights of {name} do not fit its config.json: there is no {key}")
+
+
 def load(
     name: str, device: str | None = None, dtype=None, show: Callable[[Event], None] = lambda e: None
 ) -> LM:
@@ -155,10 +167,11 @@ def load(
 
     Weights are float32 on a CPU, and of bundled models everywhere; else of the folder's own dtype; or of
     `dtype`. On "cuda", the default where there is a GPU, they lie on one or several, see `spread`.
-    Raises `UnknownModel`, and `NoModel` for one of the hub that cannot be had, or that no GPUs hold; `show`
-    is told how far its download is.
+    Raises `UnknownModel`, also where config and weights do not fit each other, and `NoModel` for one of the
+    hub that cannot be had, or that no GPUs hold; `show` is told how far its download is.
     """
     import torch
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from .adapters import adapter_for
@@ -168,12 +181,17 @@ def load(
     folder = fetch(name, device, show) if on_hub(name) else folder_of(name)
     _refuse_quantised(name, folder)
     dtype = dtype or (torch.float32 if device == "cpu" or name in bundled() else "auto")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    at = places(folder, dtype) if device == "cuda" else device
-    split = {} if isinstance(at, str) else {"device_map": at}
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **split
-    )
+    here = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+        at = places(folder, dtype) if device == "cuda" else device
+        split = {} if isinstance(at, str) else {"device_map": at}
+        here |= {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+        model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **here, **split)
+    except (KeyError, TypeError, ZeroDivisionError, StrictDataclassError) as error:
+        why = str(error).strip().splitlines()[-1].strip()
+        raise UnknownModel(f"{name} has a config.json that its architecture does not take: {why}") from error
+    _refuse_misfits(name, info)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = (model if split else model.to(at)).eval().requires_grad_(False)
