@@ -19,7 +19,7 @@ COMMON = {
 
 
 def configs() -> dict:
-    """A config by model type: width 32, two layers (OPT with an embedding narrower than the model)."""
+    """A config by model type: width 32, two layers."""
     import transformers as T
 
     grouped = COMMON | {"num_key_value_heads": 2, "head_dim": 8}
@@ -46,7 +46,7 @@ def configs() -> dict:
             num_hidden_layers=2,
             num_attention_heads=4,
             max_position_embeddings=256,
-            word_embed_proj_dim=16,
+            word_embed_proj_dim=32,
             init_std=0.3,
             **ENDS,
         ),
@@ -68,10 +68,56 @@ def detected() -> dict:
     """Configs of types that have no adapter of their own."""
     import transformers as T
 
+    grouped = COMMON | {"num_key_value_heads": 2, "head_dim": 8}
     return {
         "stablelm": T.StableLmConfig(**COMMON, num_key_value_heads=4, **ENDS),
         "starcoder2": T.Starcoder2Config(**COMMON, num_key_value_heads=2, **ENDS),
         "falcon": T.FalconConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, **ENDS),
+        "olmo2": T.Olmo2Config(**COMMON, **ENDS),
+        "olmo3": T.Olmo3Config(**COMMON, **ENDS),
+        "glm4": T.Glm4Config(**grouped, **ENDS),
+        "exaone4": T.Exaone4Config(**grouped, **ENDS),
+        "granite": T.GraniteConfig(**COMMON, residual_multiplier=0.22, **ENDS),
+    }
+
+
+def opt_350m():
+    """The one OPT whose embedding is narrower than the model, and whose norms come after the additions."""
+    config = configs()["opt"]
+    config.word_embed_proj_dim, config.do_layer_norm_before = 16, False
+    return config
+
+
+def mixed() -> dict:
+    """Configs of types whose layers are not all alike, and what the refusal of each says."""
+    import transformers as T
+
+    small = {"moe_intermediate_size": 24, "num_experts_per_tok": 2}
+    latent = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4}
+    routed = {"n_routed_experts": 4, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1}
+    few = {"num_experts": 4, "shared_expert_intermediate_size": 24, "mlp_only_layers": [0]}
+    linear = {f"linear_{k}_head_dim": 8 for k in ("key", "value")}
+    linear |= {f"linear_num_{k}_heads": 4 for k in ("key", "value")}
+    kinds = ["full_attention", "linear_attention"]
+    return {
+        "deepseek_v3": (
+            T.DeepseekV3Config(**COMMON | small | latent | routed, v_head_dim=8, **ENDS),
+            "mlp.down_proj",
+        ),
+        "glm4_moe": (
+            T.Glm4MoeConfig(**COMMON | small | routed, num_key_value_heads=2, **ENDS),
+            "mlp.down_proj",
+        ),
+        "qwen2_moe": (
+            T.Qwen2MoeConfig(**COMMON | small | few, num_key_value_heads=2, **ENDS),
+            "mlp.down_proj",
+        ),
+        "qwen3_5_text": (
+            T.Qwen3_5TextConfig(
+                **COMMON | linear, num_key_value_heads=2, head_dim=8, layer_types=kinds, **ENDS
+            ),
+            "self_attn",
+        ),
     }
 
 

@@ -512,6 +512,30 @@ def test_a_damaged_model_is_told_in_one_line(refused, model, tmp_path, kind):
     assert f"{folder} cannot be loaded: " in refused("trace", "--model", folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"intermediate_size": 40},
+            r"the weights of .* do not fit its config.json: .* is \(.*\), not \(.*40",
+        ),
+        (
+            {"num_hidden_layers": 3},
+            r"the weights of .* do not fit its config.json: there is no model.layers.2",
+        ),
+        ({"num_attention_heads": 7}, "has a config.json that its architecture does not take: .* multiple"),
+        ({"num_hidden_layers": "two"}, "has a config.json that its architecture does not take: .* int"),
+        ({"hidden_act": "nonesuch"}, "has a config.json that its architecture does not take: 'nonesuch'"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_weights_is_told_in_one_line(refused, model, tmp_path, change, said):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    assert re.search(said, refused("trace", "--model", folder))
+
+
 def test_a_quantised_model_is_told_in_one_line(refused, model, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
@@ -632,7 +656,8 @@ def test_trace_is_kept_with_the_model(told, model, tmp_path):
     shutil.copytree(model, folder)
     code, out, _ = told("trace", "--model", folder, "--seed", "4")
     found = json.loads(out)
-    assert code == OK and json.loads((folder / "trace.json").read_text()) == found
+    kept = json.loads((folder / "trace.json").read_text())
+    assert code == OK and kept == {"model_hash": load(str(folder), "cpu").hash} | found
     assert found["seed"] == 4 and found["n"] > 10
     assert len(found["patched"]) == len(found["zeroed"]) == len(found["places"]) == 3
 
@@ -645,7 +670,7 @@ def test_there_is_nothing_to_trace_in_a_model_that_knows_nothing(refused, model,
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
     monkeypatch.setenv("LETHE_CACHE", str(tmp_path / "cache"))
-    assert "two known facts" in refused("trace", "--model", folder, code=NOTHING)
+    assert "needs 10 known facts" in refused("trace", "--model", folder, code=NOTHING)
     assert not (folder / "trace.json").exists()
 
 

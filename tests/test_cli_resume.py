@@ -1,6 +1,8 @@
 """A killed wash goes on where it was, and several processes share one: with the same delta in the end."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,23 +33,18 @@ def folder(tiny_llama, tmp_path_factory) -> Path:
     return folder
 
 
-def start(folder: Path, out: str, *launcher: str, blocks: int = 20) -> subprocess.Popen:
-    """The real command; blocks of fewer groups, so that a small wash has several to be killed between."""
-    wash = [
-        "unlearning",
-        "wash",
-        "--model",
-        "model",
-        "--facts",
-        "facts.txt",
-        "--out",
-        out,
-        "--layers",
-        "0",
-        "1",
-    ]
+def start(
+    folder: Path, out: str, *launcher: str, blocks: int = 20, model: str = "model", second: str = "pass"
+) -> subprocess.Popen:
+    """The real command; blocks of fewer groups, so that a small wash has several to be killed between.
+
+    `second`: a line of code that the second process runs first.
+    """
+    wash = f"unlearning wash --model {model} --facts facts.txt --out {out}".split()
+    wash += ["--layers", "0", "1"] if model == "model" else []
     small = f"from unlearning.law import contexts; contexts.groups_at_once = lambda d: {blocks}\n"
-    (folder / "sitecustomize.py").write_text(f"import sys\nif 'wash' in sys.orig_argv:\n    {small}")
+    small += f"    if os.environ.get('RANK') == '1':\n        {second}\n"
+    (folder / "sitecustomize.py").write_text(f"import os, sys\nif 'wash' in sys.orig_argv:\n    {small}")
     env = os.environ | {
         "OMP_NUM_THREADS": "1",
         "LETHE_CACHE": str(folder / "cache"),
@@ -92,3 +89,27 @@ def test_two_processes_find_what_one_finds(folder, whole):
     for name, change in whole.changes.items():
         assert ((found.changes[name] - change).norm() / change.norm()).item() < 1e-6
     assert {p.name for p in (folder / "two").iterdir()} == {p.name for p in (folder / "whole").iterdir()}
+
+
+def test_the_first_process_decides_what_the_second_would_do_otherwise(folder, whole):
+    """The other has other text to draw prefixes from, knows no other fact, and has found other settings."""
+    shutil.copytree(folder / "model", folder / "prefixed")
+    found = {"layers": [0, 1], "prefixes": 2, "target": "prior"}
+    (folder / "prefixed" / "law.json").write_text(json.dumps({"facts": found}))
+    (folder / "other.txt").write_text("\n\n".join(f"Here are {i} quite other words." for i in range(200)))
+    second = "; ".join([
+        "os.environ['LETHE_TEXT'] = 'other.txt'",
+        "from unlearning.law import settings, statistics",
+        "statistics.world = lambda: ()",
+        "settings.settings_for = None",
+    ])  # fmt: skip
+    deltas = []
+    for out, launcher in (("one", ()), ("both", LAUNCH)):
+        run = start(folder, out, *launcher, model="prefixed", second=second)
+        said = run.communicate()[1].decode()
+        assert run.returncode == 0, said
+        deltas.append(load_delta(folder / out / "delta.safetensors"))
+    one, both = deltas
+    assert one.digest != whole.digest
+    for name, change in one.changes.items():
+        assert ((both.changes[name] - change).norm() / change.norm()).item() < 1e-6

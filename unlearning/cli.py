@@ -199,29 +199,25 @@ def wash(args) -> int:
     """
     from .cli_facts import given
     from .law.experiment import BROUGHT, RATES
-    from .law.settings import because, settings_for
+    from .law.settings import because
     from .law.team import team
     from .law.trace import named
     from .models.delta import load_delta
     from .runs.cost import Costs
     from .runs.log import RunLog
     from .runs.memory import NoRoom
-    from .runs.wash import FILES, Unwashable, placed, wash_job
+    from .runs.wash import FILES, Unwashable, wash_job
 
     us, device = team()
     model = cache(partial(load_model, args, device))
     facts = given(args.facts, model, args.columns, us.first)
     lm = model()
-    overrides = {"method": args.method, "strength": args.strength, "seed": args.seed}
-    for name in ("target", "layers", "position"):
-        if getattr(args, name) is not None:
-            overrides[name] = getattr(args, name)
-    for event in placed(lm, facts, args.layers):
-        show(event)
+    settings = us.agree(_settings(lm, facts, args) if us.first else None)
+    if isinstance(settings, ValueError):
+        raise Wrong(settings)
     try:
-        settings = settings_for(lm, args.scope, **overrides)
         on = [load_delta(args.on, lm)] if args.on else []
-    except ValueError as e:  # a bad delta among them
+    except ValueError as e:  # a bad delta
         raise Wrong(e) from e
     job = partial(wash_job, lm, facts, settings, args.out, on=on, resumable=True, team=us)
     if not us.first:
@@ -253,6 +249,23 @@ def wash(args) -> int:
             )
     print(f"perplexity\t{before['perplexity']:.3f}\t{after['perplexity']:.3f}")
     return OK
+
+
+def _settings(lm, facts, args):
+    """The settings of a wash; or, since other processes wait for a word, the ValueError that says why not."""
+    from .law.settings import settings_for
+    from .runs.wash import placed
+
+    overrides = {"method": args.method, "strength": args.strength, "seed": args.seed}
+    for name in ("target", "layers", "position"):
+        if getattr(args, name) is not None:
+            overrides[name] = getattr(args, name)
+    for event in placed(lm, facts, args.layers):
+        show(event)
+    try:
+        return settings_for(lm, args.scope, **overrides)
+    except ValueError as e:
+        return e
 
 
 def export(args) -> int:

@@ -144,7 +144,7 @@ def test_the_trace_of_every_family_patches_and_silences_where_it_says(lm, monkey
     said = [lm.model(input_ids=torch.tensor([i])).logits[0, -1].argmax().item() for i in ids]
     facts = [Fact(s, "says", (str(t),), ("{} has",)) for s, t in zip(subjects, said, strict=True)]
     monkeypatch.setattr("unlearning.law.trace.answer_ids", lambda _, texts: [[int(t)] for t in texts])
-    (found,) = [e for e in trace(lm, facts, n=len(facts)) if isinstance(e, Trace)]
+    (found,) = [e for e in trace(lm, facts, n=len(facts), least=2) if isinstance(e, Trace)]
     subject, _, end = found.patched
     assert found.n > 1 and end[-1] == 1 and subject[-1] == 0
     assert found.zeroed[0][-1] == 1 and min(found.zeroed[2]) < 1

@@ -1,5 +1,7 @@
 """The disk gives back what was measured, for this model and input only; keep set and probes are apart."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from unlearning.law.experiment import Sizes, probe_sets
 from unlearning.law.statistics import AfterWash, Statistics, scored
 from unlearning.models.cache import cache_folder
 from unlearning.models.delta import Delta, edited
+from unlearning.models.loading import load
 from unlearning.models.text import greedy_within
 from unlearning.probes.knowledge import ask
 from unlearning.probes.opening import Judged
@@ -136,6 +139,39 @@ def test_a_bad_file_is_measured_again_and_put_right(tiny_llama, tiny_gpt2, fresh
     assert len(fresh) == n + 1
     assert equal(Statistics(tiny_llama, 400).C([0]), right)
     assert len(fresh) == n + 1
+
+
+def test_a_file_of_another_layer_under_its_name_is_measured_anew(tiny_llama, fresh):
+    right = Statistics(tiny_llama, 400).C([0, 1])
+    apart = Statistics(tiny_llama, 400)
+    first = apart.C([0])
+    (file,) = [f for f in files() if f.name == "C-0.safetensors"]
+    file.with_name("C-1.safetensors").write_bytes(file.read_bytes())
+    assert equal(first | Statistics(tiny_llama, 400).C([1]), right)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        ("config.json", "hidden_act", "relu"),
+        ("config.json", "rms_norm_eps", 0.1),
+        ("tokenizer_config.json", "add_bos_token", True),
+    ],
+)
+def test_the_same_weights_that_compute_otherwise_are_another_model(
+    tiny_llama, fresh, tmp_path, file, key, value
+):
+    folder = shutil.copytree(tiny_llama.folder, tmp_path / "other")
+    same = load(str(folder), device="cpu")
+    assert same.identity == tiny_llama.identity, "wherever it lies"
+    about = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(about | {key: value}))
+    other = load(str(folder), device="cpu")
+    assert other.hash == tiny_llama.hash and other.identity != tiny_llama.identity
+    n = len(fresh)
+    C = [Statistics(lm, 400).C([0])[0] for lm in (tiny_llama, other, tiny_llama, other)]
+    assert len(fresh) == n + 2 and equal({0: C[0], 1: C[1]}, {0: C[2], 1: C[3]})
+    assert file != "config.json" or not torch.equal(C[0], C[1])
 
 
 def test_other_text_other_facts_or_another_model_are_measured_anew(

@@ -12,11 +12,13 @@ from unlearning.law.settings import guess, settings_for, untraced
 from unlearning.law.statistics import Statistics
 from unlearning.law.trace import (
     FILE,
+    LEAST,
     PLACES,
     Trace,
     _subject_first,
     _trace_some,
     choose,
+    find_place,
     load_trace,
     named,
     save,
@@ -156,11 +158,18 @@ def test_it_counts_its_pairs_and_leaves_the_model_as_it_was(taught, stats):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in taught.model.modules())
 
 
-def test_it_needs_two_answers_of_one_relation(taught, stats):
+def test_it_needs_ten_facts_with_another_answer_in_their_relation(taught, stats):
     one_each = list({f.relation: f for f in stats.known}.values())
-    for facts in ([], one_each, [one_each[0], replace(one_each[0], subject="Elsewhere")]):
-        with pytest.raises(ValueError, match="two known facts"):
+    alike = [replace(one_each[0], subject=f"Elsewhere {i}") for i in range(12)]
+    assert len(alike) > LEAST
+    for facts in ([], one_each, alike):
+        with pytest.raises(ValueError, match=f"needs {LEAST} known facts .* and there are none"):
             traced(taught, facts)
+    some = [f for f in stats.known if f.relation == stats.known[0].relation]
+    few = list({f.object: f for f in some}.values())[: LEAST - 1]
+    with pytest.raises(ValueError, match=f"needs {LEAST} known facts .* and there are {len(few)}"):
+        traced(taught, few)
+    assert traced(taught, few, n=2).n == 2, "as few as are asked for"
 
 
 def test_saved_and_loaded_is_the_same(taught, stats, tmp_path):
@@ -168,6 +177,17 @@ def test_saved_and_loaded_is_the_same(taught, stats, tmp_path):
     assert load_trace(lm) is None
     save(lm, found)
     assert load_trace(lm) == found
+    other = replace(lm)
+    other.__dict__["hash"] = "of other weights"
+    assert load_trace(other) is None
+
+
+def test_that_of_fewer_facts_is_not_kept(taught, taught_facts, tmp_path, monkeypatch):
+    """It would stand for every later file of facts: so few are guessed at, and told."""
+    monkeypatch.setenv("LETHE_CACHE", str(tmp_path))
+    *_, last = find_place(taught, taught_facts[: LEAST - 1], [])
+    assert isinstance(last, Warn) and f"needs {LEAST} known facts" in last.text
+    assert not list(tmp_path.rglob(FILE)) and untraced(taught)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +195,7 @@ def test_saved_and_loaded_is_the_same(taught, stats, tmp_path):
     [
         lambda whole: whole[: len(whole) // 2],
         lambda whole: b"null",
+        lambda whole: re.sub(rb' "model_hash": [^,]*,', b"", whole),
         lambda whole: b"\xff" * len(whole),
         lambda whole: whole.replace(b'"why"', b'"because"'),
         lambda whole: whole.replace(b'"position": "', b'"position": "last '),

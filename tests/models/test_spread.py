@@ -85,8 +85,9 @@ def gpus(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(free))
         monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda i: (free[i], 10**12))
+        info = {"missing_keys": set(), "mismatched_keys": set()}
         monkeypatch.setattr(
-            AutoModelForCausalLM, "from_pretrained", lambda *_, **kw: asked.append(kw) or Loaded()
+            AutoModelForCausalLM, "from_pretrained", lambda *_, **kw: asked.append(kw) or (Loaded(), info)
         )
         return asked
 

@@ -203,6 +203,7 @@ def wash_and_probe(
     started = time.monotonic()
     yield Phase("known", "asking the model what it knows")
     with lm.lock:
+        stats.known = team.agree(stats.known if team.first else [])
         wanted = expand(facts, settings.scope, stats.known)
         said = team.map(lambda some: answers(lm, some), wanted)
     flags = _told(wanted, said)

@@ -114,4 +114,4 @@ def _own(lm: LM, tokens: int, keep: Path | None) -> Text:
 
 def _sha256(lm: LM, texts: Sequence[str]) -> str:
     """Of the model and what it wrote: a file that has changed, or is another model's, is told by it."""
-    return hashlib.sha256(json.dumps([lm.hash, *texts]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([lm.identity, *texts]).encode()).hexdigest()

@@ -199,7 +199,7 @@ class Statistics:
     def _cached(self, name: str, what: str, measure) -> dict[str, Tensor]:
         """From disk when it was measured on this very model and input; a damaged file is measured anew."""
         dtype = str(next(self.lm.model.parameters()).dtype)
-        key = hashlib.sha256(f"{self.lm.hash} {dtype} {what}".encode()).hexdigest()
+        key = hashlib.sha256(f"{self.lm.identity} {dtype} {name} {what}".encode()).hexdigest()
 
         def alone() -> dict[str, Tensor]:
             with self.lm.lock:
@@ -282,7 +282,7 @@ _statistics: OrderedDict[str, Statistics] = OrderedDict()
 
 def statistics(lm: LM, tokens: int = 16_000) -> Statistics:
     """The one `Statistics` of a model."""
-    key = f"{lm.hash} {tokens} {id(lm)}"
+    key = f"{lm.identity} {tokens} {id(lm)}"
     if key not in _statistics:
         _statistics[key] = Statistics(lm, tokens)
     _statistics.move_to_end(key)

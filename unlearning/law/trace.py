@@ -33,6 +33,7 @@ from .contexts import POSITIONS, subject_end, token_at
 
 PLACES = ("subject's last token", "token after it", "prompt's last token")
 FILE = "trace.json"
+LEAST = 10  # pairs: of fewer, one answer more or less would choose other layers
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,19 @@ class _Rows:
 
 
 def trace(
-    lm: LM, known: Sequence[Fact], n: int = 200, seed: int = 0, chunk: int = 100
+    lm: LM, known: Sequence[Fact], n: int = 200, seed: int = 0, chunk: int = 100, least: int = LEAST
 ) -> Iterator[Progress | Trace]:
     """Trace n known facts, each paired with another subject's of the same relation and another answer.
 
-    Raises ValueError when no such pair is known.
+    Raises ValueError when fewer than `least` such pairs are known, or than n, if that is less.
     """
     pairs = _pairs(known, n, seed)
-    if not pairs:
-        raise ValueError("the trace needs two known facts of one relation with different answers")
+    least = min(n, least)
+    if len(pairs) < least:
+        raise ValueError(
+            f"the trace needs {least} known facts that each have another of the same relation with a "
+            f"different answer, and there are {len(pairs) or 'none'}"
+        )
     n_layers = lm.adapter.n_layers(lm.model)
     moved = torch.zeros(len(PLACES), n_layers)
     left = torch.zeros(len(PLACES), n_layers)
@@ -195,20 +200,25 @@ def named(layers: Sequence[int]) -> str:
 
 
 def save(lm: LM, found: Trace, folder: Path | None = None) -> None:
-    """Keep the trace, in the model's own folder or another."""
+    """Keep the trace, with the hash of the model, in its own folder or another."""
     path = (folder or lm.folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(asdict(found), indent=1) + "\n").encode())  # other processes may be reading
+    values = {"model_hash": lm.hash} | asdict(found)
+    write_whole(path, (json.dumps(values, indent=1) + "\n").encode())  # other processes may be reading
 
 
 def load_trace(lm: LM) -> Trace | None:
-    """The trace in the model's folder, or in the cache, if there is one; a damaged file is none."""
+    """The trace in the model's folder, or in the cache, if there is one; a damaged file, or one of other
+    weights, is none.
+    """
     n = lm.adapter.n_layers(lm.model)
     for path in (lm.folder / FILE, kept_folder(lm) / FILE):
         with suppress(OSError, ValueError, TypeError, AttributeError):
             values = json.loads(path.read_text(encoding="utf-8"))
+            mine = values.pop("model_hash", None) == lm.hash
             found = Trace(**{k: _tuples(v) for k, v in values.items()})
-            if found.position in POSITIONS and found.layers and set(found.layers) <= set(range(n)):
+            there = found.layers and set(found.layers) <= set(range(n))
+            if mine and there and found.position in POSITIONS:
                 return found
     return None
 

@@ -84,7 +84,8 @@ def wash(
     Between events of steps 3 to 5 the weights stay edited, and the model's lock stays held.
     """
     blocks = Blocks(lm, kept, team)
-    context = prefixes(lm, stats.texts, settings.prefixes, settings.seed)
+    texts = team.agree(stats.texts if team.first else ())  # another machine may have other ordinary text
+    context = prefixes(lm, texts, settings.prefixes, settings.seed)
     groups = Groups(lm, facts, settings.position, settings.phrasings, context)
     yield Phase("targets", "finding what to say instead")
     sums = yield from _targets(blocks, groups, target_ids(lm, facts, settings, stats.known), settings)

@@ -4,8 +4,8 @@
 whatever way the module stores it (GPT-2's `Conv1D` stores its transpose).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
@@ -26,6 +26,7 @@ class Adapter:
     whole       is the MLP one module, of one input, that can be run by itself?
     transposed  is the down-projection's weight stored as (f, d)?
     after       a norm, inside the layer, that the MLP's output goes through before it is added (Gemma 2)
+    scale       what a layer multiplies that by before it is added (Granite)
     gelu        the MLP's activation, inside the layer, where its derivative is written by hand (Bloom)
     """
 
@@ -39,6 +40,7 @@ class Adapter:
     whole: bool = True
     transposed: bool = False
     after: str = ""
+    scale: float = 1.0
     gelu: str = ""
 
     def n_layers(self, model) -> int:
@@ -75,19 +77,23 @@ class Adapter:
         """A change of W (d, f) in the layout the parameter is stored in."""
         return delta.T.contiguous() if self.transposed else delta
 
+    def added(self, model, i: int, said: Tensor) -> Tensor:
+        """What layer i adds to the stream where its down-projection says `said` (..., d)."""
+        norm = _get(model, f"{self.layer.format(i)}.{self.after}") if self.after else nn.Identity()
+        return norm(said) * self.scale
+
     @torch.no_grad()
     def said_more(self, model, i: int, K: Tensor, R: Tensor) -> Tensor:
         """What the down-projection of layer i has to say more at keys K (f, n) to add R (d, n) to the stream.
 
-        That is R; behind a norm, n(y) = g ⊙ y / rms(y), the change of y that gives it while rms(y) stays,
-        R ⊙ y / n(y).
+        That is R over the layer's scale; behind a norm, n(y) = g ⊙ y / rms(y), the change of y that gives it
+        while rms(y) stays, R ⊙ y / n(y).
         """
         if not self.after:
-            return R
+            return R / self.scale
         down = self.down_module(model, i)
         y = down(K.T.to(down.weight.dtype))
-        norm = _get(model, f"{self.layer.format(i)}.{self.after}")(y)
-        return R * (y / norm).T.to(R)
+        return R * (y / self.added(model, i, y)).T.to(R)
 
     def sample_by_sample(self, model) -> None:
         """Change the model so that torch.func takes the gradients of many samples at once; it says the same.
@@ -198,38 +204,48 @@ class UnknownArchitecture(ValueError):
 def adapter_for(model) -> Adapter:
     """The adapter of a loaded model: its family's, else the one that its modules show.
 
-    Raises `UnknownArchitecture` naming what was not found.
+    Raises `UnknownArchitecture` naming what was not found, and for an OPT like opt-350m.
     """
     kind = model.config.model_type
+    if kind == "opt" and not model.config.do_layer_norm_before:
+        raise UnknownArchitecture(
+            "an OPT that norms the stream after each addition to it (do_layer_norm_before is false, as in "
+            "opt-350m) cannot be washed: no edit of an MLP brings its stream to a target. Take another OPT"
+        )
     return ADAPTERS[kind] if kind in ADAPTERS else detect(model)
 
 
 def detect(model) -> Adapter:
     """An adapter read off the module tree, where that leaves no choice, and tried on a few tokens.
 
-    Raises `UnknownArchitecture` naming what was not found, or was found more than once.
+    Every layer must have its attention and its down-projection (of one shape) where layer 0 has them. A model
+    without weights is not tried. Raises `UnknownArchitecture` naming what was not found, and in which layer,
+    or was found more than once.
     """
-    kind, d = model.config.model_type, model.config.hidden_size
+    d = model.config.hidden_size
 
     def only(what: str, found: list[str]) -> str:
         if len(found) != 1:
             some = f" ({', '.join(found[:4])})" if found else ""
-            raise UnknownArchitecture(
-                f"no adapter for model type {kind!r}, and its modules do not tell: "
-                f"{len(found) or 'no'} {what}{some}. Known types: {', '.join(sorted(ADAPTERS))}"
-            )
+            raise _unknown(model, f"its modules do not tell: {len(found) or 'no'} {what}{some}")
         return found[0]
 
-    stacks = [name for name, m in model.named_modules() if _is_stack(m)]
-    stack = only("list of equal decoder layers", stacks)
-    layer = _get(model, stack)[0]
-    down = only(f"projection down to {d} in an MLP", [n for n, wide in _projections(layer, d) if wide])
-    attention = only("attention in a layer", _attentions(layer))
+    stack = only("list of equal decoder layers", [name for name, m in model.named_modules() if _is_stack(m)])
+    layers = _get(model, stack)
+    down = only(f"projection down to {d} in an MLP", _downs(layers[0], d))
+    attention = only("attention in a layer", _attentions(layers[0]))
+    for i, layer in enumerate(layers):
+        for path, found in ((down, _downs(layer, d)), (attention, _attentions(layer))):
+            if found != [path]:
+                there = f", but {', '.join(found[:4])}" if found else ""
+                raise _unknown(model, f"layer {i} does not have {path}, as layer 0 has{there}")
+        if _get(layer, down).weight.shape != _get(layers[0], down).weight.shape:
+            raise _unknown(model, f"{down} of layer {i} has another shape than that of layer 0")
     parent = stack.rpartition(".")[0]
     norms = [n for n, m in _get(model, parent).named_children() if "norm" in n.lower() or n == "ln_f"]
     final = only("norm after the layers", [n for n in norms if "emb" not in n])
     found = Adapter(
-        f"{kind}, detected",
+        f"{model.config.model_type}, detected",
         f"{stack}.{{}}",
         attention,
         down,
@@ -238,10 +254,17 @@ def detect(model) -> Adapter:
         unembedding=only(
             "unembedding", [n for n, m in model.named_modules() if m is model.get_output_embeddings()]
         ),
-        transposed=not isinstance(_get(layer, down), nn.Linear),
+        transposed=not isinstance(_get(layers[0], down), nn.Linear),
+        scale=model.config.to_dict().get("residual_multiplier") or 1.0,
     )
-    _check(model, found)
-    return found
+    return found if model.device.type == "meta" else _tried(model, found)
+
+
+def _unknown(model, why: str) -> UnknownArchitecture:
+    return UnknownArchitecture(
+        f"no adapter for model type {model.config.model_type!r}, and {why}. "
+        f"Known types: {', '.join(sorted(ADAPTERS))}"
+    )
 
 
 def _is_stack(module: nn.Module) -> bool:
@@ -255,33 +278,68 @@ def _attentions(layer: nn.Module) -> list[str]:
     return [n for n, m in layer.named_children() if "att" in n.lower() and any(m.children())]
 
 
-def _projections(layer: nn.Module, d: int) -> Iterator[tuple[str, bool]]:
-    """Linear maps of a layer outside its attention, and whether they lead from another width to d."""
+def _downs(layer: nn.Module, d: int) -> list[str]:
+    """Linear maps of a layer, outside its attention, that lead from another width to d."""
     from transformers.pytorch_utils import Conv1D
 
+    found = []
     for name, m in layer.named_modules():
         if "att" in name.lower() or not isinstance(m, nn.Linear | Conv1D):
             continue
         rows, columns = m.weight.shape
         into, out = (columns, rows) if isinstance(m, nn.Linear) else (rows, columns)
-        yield name, out == d and into != d
+        if out == d and into != d:
+            found.append(name)
+    return found
 
 
 @torch.no_grad()
-def _check(model, adapter: Adapter) -> None:
-    """Does the residual stream after the last layer, through the adapter, give the model's own logits?"""
-    from .hooks import outputs_of
+def _tried(model, adapter: Adapter) -> Adapter:
+    """The adapter, with the norm that its MLPs' output goes through, after a pass over a few tokens.
+
+    Raises `UnknownArchitecture` unless the stream after the last layer gives the model's own logits, and
+    every layer adds to the stream what the adapter says that it adds: silenced, it lacks just that.
+    """
+    from .hooks import calls_of, changed, hidden, inputs_of, outputs_of
 
     ids = torch.tensor([[1, 2, 3, 4, 5]], device=model.device)
-    last = adapter.n_layers(model) - 1
-    with outputs_of({0: adapter.layer_module(model, last)}, model.device) as seen:
-        logits = model(input_ids=ids).logits
-    mine = adapter.logits(model, seen[0])
+    n = adapter.n_layers(model)
+    layers = {i: adapter.layer_module(model, i) for i in range(n)}
+    downs = {i: adapter.down_module(model, i) for i in range(n)}
+    norms = {
+        (i, name): m
+        for i, layer in layers.items()
+        for name, m in layer.named_modules()
+        if "norm" in name.rpartition(".")[2].lower() and not isinstance(m, nn.LayerNorm)  # it has a mean, too
+    }
+    with calls_of([*layers.values()]) as calls, outputs_of(layers) as after, inputs_of(downs | norms) as seen:
+        logits = model(input_ids=ids, use_cache=False).logits
+    if len(calls) != n:
+        raise _unknown(model, f"its {n} layers are run {len(calls)} times")
+    said = {i: down(seen[i]) for i, down in downs.items()}  # some layers add to their MLP's output in place
+    behind = [
+        [name for j, name in norms if j == i and _same_rows(seen.get((j, name)), said[i])] for i in layers
+    ]
+    if any(names != behind[0] for names in behind) or len(behind[0]) > 1:
+        raise _unknown(model, f"its MLPs' output goes through norms that are not one in each layer: {behind}")
+    adapter = replace(adapter, after="".join(behind[0]))
+    for i, (args, kwargs) in enumerate(calls):
+        with changed(downs[i], torch.zeros_like):
+            moved = (after[i] - hidden(layers[i](*args, **kwargs))).float()
+        added = adapter.added(model, i, said[i]).reshape(moved.shape).to(moved)
+        rounding = 8 * torch.finfo(after[i].dtype).eps * after[i].abs()
+        if ((moved - added).abs() > 0.02 * added.abs().max() + rounding).any():
+            raise _unknown(model, f"layer {i} does more with what its {adapter.down} says than to add it")
+    mine = adapter.logits(model, after[n - 1].to(model.device))
     if mine.shape != logits.shape or not torch.allclose(mine, logits, rtol=1e-2, atol=1e-2):
-        raise UnknownArchitecture(
-            f"no adapter for model type {model.config.model_type!r}: it does more than norm and unembedding "
-            f"after its last layer. Known types: {', '.join(sorted(ADAPTERS))}"
-        )
+        raise _unknown(model, "it does more than norm and unembedding after its last layer")
+    return adapter
+
+
+def _same_rows(x: Tensor | None, y: Tensor) -> bool:
+    """Are these the same rows (·, d), whatever shape they come in?"""
+    d = y.shape[-1]
+    return x is not None and x.shape[-1] == d and torch.equal(x.reshape(-1, d), y.reshape(-1, d).to(x.device))
 
 
 def _get(module: nn.Module, path: str) -> nn.Module:

@@ -23,7 +23,7 @@ def cache_folder() -> Path:
 
 def kept_folder(lm: LM) -> Path:
     """Where what is measured of this very model is kept."""
-    return cache_folder() / lm.hash[:16]
+    return cache_folder() / lm.identity[:16]
 
 
 def kept_tensors(path: Path, key: str, measure: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -19,6 +19,16 @@ from .hub import cached, fetch, is_id
 BUNDLED = ASSETS / "models"
 NAMES = ("lethe-llama", "lethe-gpt2")  # the default first
 CHUNK = 2**24  # bytes read at once
+FROM = ("_name_or_path", "transformers_version", "dtype")  # in a config, and nothing to what is computed
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+)
 
 
 class UnknownModel(ValueError):
@@ -111,6 +121,20 @@ class LM:
                     digest.update(part)
         return digest.hexdigest()
 
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of all that decides what the model computes: what is measured of it belongs to this.
+
+        The weights' `hash`, the config without what says only where it is from, and the tokenizer's files.
+        """
+        config = self.model.config.to_dict()
+        about = {k: config[k] for k in sorted(config) if k not in FROM}
+        digest = hashlib.sha256(json.dumps([self.hash, about], sort_keys=True, default=str).encode())
+        for name in TOKENIZER:
+            with suppress(FileNotFoundError):
+                digest.update(name.encode() + hashlib.sha256((self.folder / name).read_bytes()).digest())
+        return digest.hexdigest()
+
 
 def _refuse_quantised(name: str, folder: Path) -> None:
     """Raise `UnknownModel` where the weights are packed integers, to which no delta can be added."""
@@ -124,6 +148,18 @@ def _refuse_quantised(name: str, folder: Path) -> None:
         )
 
 
+def _refuse_misfits(name: str, info: dict) -> None:
+    """Raise `UnknownModel` where some weights that the config describes are not there, or of another shape.
+
+    `info`: what `from_pretrained` tells of its loading. It would draw them at random.
+    """
+    for key, there, wanted in sorted(info["mismatched_keys"]):
+        shapes = f"{key} is {tuple(there)}, not {tuple(wanted)}"
+        raise UnknownModel(f"the weights of {name} do not fit its config.json: {shapes}")
+    for key in sorted(info["missing_keys"]):
+        raise UnknownModel(f"the weights of {name} do not fit its config.json: there is no {key}")
+
+
 def load(
     name: str, device: str | None = None, dtype=None, show: Callable[[Event], None] = lambda e: None
 ) -> LM:
@@ -131,10 +167,11 @@ def load(
 
     Weights are float32 on a CPU, and of bundled models everywhere; else of the folder's own dtype; or of
     `dtype`. On "cuda", the default where there is a GPU, they lie on one or several, see `spread`.
-    Raises `UnknownModel`, and `NoModel` for one of the hub that cannot be had, or that no GPUs hold; `show`
-    is told how far its download is.
+    Raises `UnknownModel`, also where config and weights do not fit each other, and `NoModel` for one of the
+    hub that cannot be had, or that no GPUs hold; `show` is told how far its download is.
     """
     import torch
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from .adapters import adapter_for
@@ -144,12 +181,17 @@ def load(
     folder = fetch(name, device, show) if on_hub(name) else folder_of(name)
     _refuse_quantised(name, folder)
     dtype = dtype or (torch.float32 if device == "cpu" or name in bundled() else "auto")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    at = places(folder, dtype) if device == "cuda" else device
-    split = {} if isinstance(at, str) else {"device_map": at}
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **split
-    )
+    here = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+        at = places(folder, dtype) if device == "cuda" else device
+        split = {} if isinstance(at, str) else {"device_map": at}
+        here |= {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+        model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **here, **split)
+    except (KeyError, TypeError, ZeroDivisionError, StrictDataclassError) as error:
+        why = str(error).strip().splitlines()[-1].strip()
+        raise UnknownModel(f"{name} has a config.json that its architecture does not take: {why}") from error
+    _refuse_misfits(name, info)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = (model if split else model.to(at)).eval().requires_grad_(False)

@@ -1,17 +1,23 @@
 """What a run that may be cut off has left in its folder: a mapping, every value a file of its own."""
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import cached_property
 from pathlib import Path
 
 
 class Kept(MutableMapping):
     """name -> tensors and plain values, in `KIND-NAME.pt`, each written in one step.
 
-    `key` says what they depend on: what was kept with another one is not found.
+    `key()` says what they depend on: what was kept with another one is not found. It is asked for when
+    something is first looked up or kept, since it may take some measuring.
     """
 
-    def __init__(self, folder: Path, kind: str, key: str):
-        self.folder, self.kind, self.key = folder, kind, key
+    def __init__(self, folder: Path, kind: str, key: Callable[[], str]):
+        self.folder, self.kind, self._ask = folder, kind, key
+
+    @cached_property
+    def key(self) -> str:
+        return self._ask()
 
     def _path(self, name: str | int) -> Path:
         return self.folder / f"{self.kind}-{name}.pt"
@@ -19,11 +25,12 @@ class Kept(MutableMapping):
     def __getitem__(self, name: str | int):
         import torch
 
+        key = self.key
         try:
             found = torch.load(self._path(name), weights_only=True)
-        except Exception as error:  # none, damaged or foreign: it is made again
+        except Exception as error:  # none or damaged: it is made again
             raise KeyError(name) from error
-        if found.get("key") != self.key:
+        if not isinstance(found, dict) or found.get("key") != key or "left" not in found:  # or foreign
             raise KeyError(name)
         return found["left"]
 

@@ -47,7 +47,7 @@ def learn_job(
     from ..lwf.experiment import learn_and_probe
 
     folder = Path(folder)
-    kept = Kept(folder, "seed", _key(lm, task, forget, settings, sizes, frontier))
+    kept = Kept(folder, "seed", lambda: _key(lm, task, forget, settings, sizes, frontier))
     watch(lm)
     try:
         known = statistics(lm).known
@@ -78,5 +78,5 @@ def learn_job(
 def _key(lm, task, forget, settings, sizes, frontier) -> str:
     """What a seed's result depends on, besides the seed."""
     about = asdict(settings) | {"seed": None}
-    what = [lm.hash, repr(task), repr(forget), repr(sizes), frontier, about]
+    what = [lm.identity, repr(task), repr(forget), repr(sizes), frontier, about]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -20,6 +20,7 @@ from .record import versions, write_answers, write_json
 if TYPE_CHECKING:
     from ..law.experiment import Sizes
     from ..law.settings import Settings
+    from ..law.statistics import Statistics
     from ..law.team import Team
     from ..models.delta import Delta
     from ..models.loading import LM
@@ -71,7 +72,7 @@ def wash_job(
         names = {name for delta in on for name in delta.changes}
         layers = [i for i in range(lm.adapter.n_layers(lm.model)) if lm.adapter.weight_name(i) in names]
         stats = AfterWash(edited(lm, on), stats, layers)
-    kept = Kept(folder, "wash", _key(lm, facts, settings, on)) if resumable and team.first else None
+    kept = Kept(folder, "wash", lambda: _key(stats, facts, settings)) if resumable and team.first else None
     try:
         with closing(wash_and_probe(stats.lm, facts, settings, sizes, stats, kept, team)) as events:
             for event in events:
@@ -122,13 +123,16 @@ def placed(lm: "LM", facts: Sequence[Fact], layers: object = None) -> Iterator[E
         yield from find_place(lm, facts, statistics(lm).known)
 
 
-def _key(lm: "LM", facts: Sequence[Fact], settings: "Settings", on: Sequence["Delta"]) -> str:
-    """What the sums of a wash depend on, its blocks included. Its strength and method come after them."""
+def _key(stats: "Statistics", facts: Sequence[Fact], settings: "Settings") -> str:
+    """What the sums of a wash depend on: the model with its earlier washes, ordinary text, what is known, and
+    its blocks included. Its strength and method come after them.
+    """
     from ..law.contexts import groups_at_once
 
-    about = asdict(settings) | {"strength": None, "method": None}
+    lm, about = stats.lm, asdict(settings) | {"strength": None, "method": None}
     block = groups_at_once(lm.model.config.hidden_size)
-    what = [lm.hash, str(lm.model.dtype), [repr(f) for f in facts], about, [d.digest for d in on], block]
+    what = [lm.identity, str(lm.model.dtype), [repr(f) for f in facts], about, block]
+    what += [stats.texts, [repr(f) for f in stats.known]]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
