@@ -4,7 +4,7 @@ import os
 import sys
 from threading import Thread
 
-from unlearning.runs.memory import few_arenas
+from unlearning.runs.memory import one_arena
 from unlearning.ui.environment import BadSetting, environment
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -19,7 +19,7 @@ def main() -> None:
     except BadSetting as error:
         sys.exit(f"lethe: {error}")
     os.environ.setdefault("OMP_NUM_THREADS", str(env.threads))
-    few_arenas()
+    one_arena()
     from unlearning.models.loading import NoDevice
     from unlearning.ui.launch import launch
     from unlearning.ui.page import build

@@ -128,13 +128,13 @@ def test_what_was_freed_goes_back_to_the_system():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
-def test_many_threads_share_two_arenas():
+def test_many_threads_share_one_arena():
     code = (
-        "import ctypes, threading; from unlearning.runs.memory import few_arenas\n"
-        "few_arenas(); every = threading.Barrier(8)\n"
+        "import ctypes, threading; from unlearning.runs.memory import one_arena\n"
+        "one_arena(); every = threading.Barrier(8)\n"
         "def hold(): held = [bytearray(2_000) for _ in range(100)]; every.wait()\n"
         "threads = [threading.Thread(target=hold) for _ in range(8)]\n"
         "[t.start() for t in threads]; [t.join() for t in threads]; ctypes.CDLL(None).malloc_stats()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert len(re.findall(r"^Arena \d+:", done.stderr, re.M)) == 2
+    assert len(re.findall(r"^Arena \d+:", done.stderr, re.M)) == 1

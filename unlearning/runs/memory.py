@@ -63,12 +63,12 @@ def trim() -> None:
     _glibc("malloc_trim", 0)
 
 
-def few_arenas() -> None:
-    """Let all threads that are begun from now on share two of glibc's arenas.
+def one_arena() -> None:
+    """Let all threads share one of glibc's arenas.
 
     It gives every few threads one of their own, and each keeps what was ever used in it.
     """
-    _glibc("mallopt", M_ARENA_MAX, 2)
+    _glibc("mallopt", M_ARENA_MAX, 1)
 
 
 def _glibc(name: str, *args: int) -> None:
