@@ -768,6 +768,8 @@ def test_facts_come_from_parquet_and_from_the_hub_with_columns_mapped(told, tmp_
             "row 1: Ada Holm | {} lives in | Zenda   (fields, prompt with {})",
             "row 2: the field 'object' (or 'target', 'answer', 'target_true') is missing or empty",
         ]
+        _, out, _ = told("facts", where, "--columns", columns, "--rows", "1")
+        assert out.splitlines()[1:] == ["row 2: not read, nor any row after it: at most 1 rows of a data set"]
     code, _, err = told("facts", "hub:own/none", "--columns", columns)
     assert code == WRONG and "hub:own/none@train cannot be fetched: HF_HUB_OFFLINE is set" in err
     code, _, err = told("facts", "rows.parquet", "--columns", "person")

@@ -59,17 +59,20 @@ def parser() -> argparse.ArgumentParser:
     c = command("facts", facts, "show how a file of facts is read")
     c.add_argument("file", type=Path, metavar=SOURCE)
     _columns(c)
+    _rows(c)
     c.add_argument("--json", action="store_true")
     c.add_argument("--model", metavar="M", help="a model that splits the sentences that nothing else does")
     c = command("probe", cli_probe.probe, "measure a model: facts, reasoning, fluency, tasks of lm-eval")
     _model(c)
     c.add_argument("--facts", type=Path, metavar=SOURCE)
     _columns(c)
+    _rows(c)
     cli_probe.options(c)
     c = command("wash", wash, "wash facts out of a model")
     _model(c)
     c.add_argument("--facts", type=Path, required=True, metavar=SOURCE, help="what to wash")
     _columns(c)
+    _rows(c)
     c.add_argument("--out", type=Path, required=True, metavar="DIR")
     c.add_argument("--method", choices=("law", "memit", "scaled"), default="law")
     c.add_argument("--scope", choices=("facts", "subjects", "relation"), default="facts")
@@ -124,6 +127,12 @@ def _model(c) -> None:
     )
 
 
+def _rows(c) -> None:
+    c.add_argument(
+        "--rows", type=int, metavar="N", help="read the first N (else all; of a data set on the hub 50,000)"
+    )
+
+
 def _columns(c) -> None:
     c.add_argument(
         "--columns", metavar="FIELD=COLUMN,…", help="which column is which field: subject=person,object=city"
@@ -175,7 +184,7 @@ def facts(args) -> int:
     from .cli_facts import read_facts
     from .facts.read import describe
 
-    reading = read_facts(args.file, args.model and partial(load_model, args), args.columns)
+    reading = read_facts(args.file, args.model and partial(load_model, args), args.columns, args.rows)
     rows = describe(reading)
     if args.json:
         print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
@@ -210,7 +219,7 @@ def wash(args) -> int:
 
     us, device = team()
     model = cache(partial(load_model, args, device))
-    facts = given(args.facts, model, args.columns, us.first)
+    facts = given(args.facts, model, args.columns, args.rows, us.first)
     lm = model()
     settings = us.agree(_settings(lm, facts, args) if us.first else None)
     if isinstance(settings, ValueError):

@@ -12,7 +12,7 @@ from .facts.read import Problem
 SHOWN = 3  # facts, of those that a command is given
 
 
-def read_facts(path: Path, lm=None, columns: str | None = None):
+def read_facts(path: Path, lm=None, columns: str | None = None, rows: int | None = None):
     """The facts in a file of any size, or in a data set; `lm()` is a model that may split sentences."""
     from .facts.hub import NoSet, columns_of
     from .facts.read import UnreadableFile
@@ -20,13 +20,15 @@ def read_facts(path: Path, lm=None, columns: str | None = None):
     from .probes.completion import read_with
 
     try:
-        reader = partial(read_source, path, columns=columns_of(columns))
+        reader = partial(read_source, path, columns=columns_of(columns), max_rows=rows)
         return read_with(lm, reader) if lm else reader()
     except (UnreadableFile, NoSet) as e:
         raise Wrong(e) from e
 
 
-def given(path: Path, lm: Callable, columns: str | None, aloud: bool = True) -> list[Fact]:
+def given(
+    path: Path, lm: Callable, columns: str | None, rows: int | None = None, aloud: bool = True
+) -> list[Fact]:
     """The facts that the model `lm()` can look at.
 
     `aloud` it is told how the first ones were read, and of the rows left out what is wrong.
@@ -40,7 +42,7 @@ def given(path: Path, lm: Callable, columns: str | None, aloud: bool = True) -> 
         for problem in problems if aloud else ():
             print(f"lethe: {path.name}: {problem}", file=sys.stderr)
 
-    reading = read_facts(path, lm, columns)
+    reading = read_facts(path, lm, columns, rows)
     tell(reading.problems)
     if not reading.facts:
         raise Wrong(f"{path.name} holds no fact that could be read")

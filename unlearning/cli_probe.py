@@ -35,7 +35,7 @@ def probe(args) -> int:
     lm = load_model(args)
     delta = _delta(args, lm)
     stats = statistics(lm)
-    asked = given(args.facts, lambda: lm, args.columns) if args.facts else stats.known
+    asked = given(args.facts, lambda: lm, args.columns, args.rows) if args.facts else stats.known
     sets = replace(probe_sets(asked, stats, Sizes(), 0), retained=[], same_subject=[])
 
     def figures(lm) -> dict:
