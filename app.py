@@ -46,6 +46,9 @@ def main() -> None:
         launch(build(shared), shared, env.host, env.port, env.hosts, auth=env.auth)
     finally:
         shared.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # Python would wait for threads, and some may wait for a model, for good by now
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Server:
 
     def kill(self, how: int = signal.SIGKILL) -> int:
         self.process.send_signal(how)
-        return self.process.wait()
+        return self.process.wait(PATIENCE)
 
 
 def upload(visitor, folder: Path) -> None:
@@ -209,3 +209,25 @@ def test_ended_with_the_keyboard_the_running_wash_is_stopped_and_nothing_crashes
     assert "running" not in states and "stopped" in states
     said = server.log.read_text()
     assert "terminate called" not in said and "Traceback" not in said
+
+
+def test_a_thread_that_waits_for_a_model_does_not_keep_the_program_from_ending(tmp_path):
+    """Whoever ends it holds the models: nobody runs one any more."""
+    code = """
+import threading, time
+from unlearning.ui import launch
+def served(demo, shared, *_, **__):
+    lm = shared.lm(shared.names[0])
+    def wait():
+        time.sleep(1)
+        with lm.lock: print("run")
+    threading.Thread(target=wait).start()
+launch.launch = served
+import app
+app.main()
+"""
+    env = os.environ | {"LETHE_RUNS": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout) == (0, "")
