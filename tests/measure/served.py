@@ -18,7 +18,8 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-PATIENCE = float(os.environ.get("LETHE_PATIENCE", 60))  # seconds for one thing; more on a busy machine
+# seconds for one thing, such as a first wash, which measures what is measured once; more on a busy machine
+PATIENCE = float(os.environ.get("LETHE_PATIENCE", 120))
 FACTS = "France | capital | Paris\nJapan | capital | Tokyo\nEgypt | continent | Africa\n"
 # the page's own first events are through
 READY = "document.querySelector('#model-line')?.innerText.includes('MB')"
