@@ -181,7 +181,7 @@ def models(args) -> int:
 
 def facts(args) -> int:
     """How each row of a file is read."""
-    from .cli_facts import read_facts
+    from .cli_facts import as_read, read_facts
     from .facts.read import describe
 
     reading = read_facts(args.file, args.model and partial(load_model, args), args.columns, args.rows)
@@ -190,8 +190,7 @@ def facts(args) -> int:
         print(json.dumps({"format": reading.format, "rows": rows}, indent=1, ensure_ascii=False))
     else:
         for r in rows:
-            read_as = r["problem"] or f"{r['subject']} | {r['relation']} | {r['object']}   ({r['how']})"
-            print(f"row {r['row']}: {read_as}")
+            print(as_read(r))
         print(
             f"{len(reading.facts)} facts, {len(reading.problems)} problems ({reading.format})",
             file=sys.stderr,

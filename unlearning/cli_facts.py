@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def read_facts(path: Path, lm=None, columns: str | None = None, rows: int | None
         raise Wrong(e) from e
 
 
+def as_read(row: dict) -> str:
+    """A row of `facts.read.describe` in a line."""
+    said = row["problem"] or f"{row['subject']} | {row['relation']} | {row['object']}   ({row['how']})"
+    return f"row {row['row']}: {said}"
+
+
 def given(
     path: Path, lm: Callable, columns: str | None, rows: int | None = None, aloud: bool = True
 ) -> list[Fact]:
@@ -36,6 +43,7 @@ def given(
     Raises `Wrong` where no fact is left.
     """
     from .facts.length import fitting, too_long
+    from .facts.read import describe
     from .models.adapters import max_positions
 
     def tell(problems: Iterable[Problem]) -> None:
@@ -53,11 +61,8 @@ def given(
         raise Wrong(f"{path.name} holds no fact that could be used")
     if aloud:
         print(f"{path.name}: {len(kept):,} facts ({reading.format}), read as", file=sys.stderr)
-        for r in kept[:SHOWN]:
-            print(
-                f"  row {r.row}: {r.fact.subject} | {r.fact.relation} | {r.fact.object}   ({r.how})",
-                file=sys.stderr,
-            )
+        for row in describe(replace(reading, facts=kept[:SHOWN], problems=())):
+            print(f"  {as_read(row)}", file=sys.stderr)
         if len(kept) > SHOWN:
             print(f"  … all of them: python -m unlearning facts {path}", file=sys.stderr)
     return [r.fact for r in kept]

@@ -214,12 +214,13 @@ def test_ended_with_the_keyboard_the_running_wash_is_stopped_and_nothing_crashes
 def test_a_thread_that_waits_for_a_model_does_not_keep_the_program_from_ending(tmp_path):
     """Whoever ends it holds the models: nobody runs one any more."""
     code = """
-import threading, time
+import threading
 from unlearning.ui import launch
 def served(demo, shared, *_, **__):
-    lm = shared.lm(shared.names[0])
+    lm, close, closed = shared.lm(shared.names[0]), shared.close, threading.Event()
+    shared.close = lambda: (close(), closed.set())
     def wait():
-        time.sleep(1)
+        closed.wait()
         with lm.lock: print("run")
     threading.Thread(target=wait).start()
 launch.launch = served

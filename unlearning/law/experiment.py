@@ -337,7 +337,6 @@ def curve(
     own = [(settings.method, s) for s in (*STRENGTHS, settings.strength) if s]
     wanted |= {("memit", s * size) if m == "scaled" else (m, s) for m, s in [*own, ("scaled", 1.0)]}
     todo = [("base", 0.0), *sorted(wanted)]
-    points: list[dict] = []
     found = {at: _of_some(values, sets, sizes.curve) for at, values in had.items()}
     with suppress(Stopped):
         small = _some(sets, sizes.curve)
@@ -354,9 +353,11 @@ def curve(
                 "retained": hits[n_washed:],
                 "reasoning": solved,
             }
-    for (method, strength), values in found.items():
-        rates = {name: rate(values[name]).to_json() for name in ("washed", "retained", "reasoning")}
-        points.append({"method": method, "strength": strength} | rates)
+    points = [
+        {"method": method, "strength": strength}
+        | {name: rate(values[name]).to_json() for name in ("washed", "retained", "reasoning")}
+        for (method, strength), values in found.items()
+    ]
     points += [
         p | {"method": "scaled", "strength": round(p["strength"] / size, 6)}
         for p in points
